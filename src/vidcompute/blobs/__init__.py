@@ -1,0 +1,1 @@
+"""Where the bytes are: originals, task outputs, published results. Keys are `<tenant>/…` paths."""
