@@ -45,16 +45,38 @@ class VideoStream:
     time_base: Fraction
     #: Presentation time of the first picture on the container's clock, in seconds (after the edit list).
     start: Fraction
-    #: Sum over the packets that will be shown, in seconds.
+    #: From the first picture that is shown to the end of the last, in seconds.
     duration: Fraction
     #: Exact mean rate, snapped to a broadcast rate (30000/1001 …) where the timestamps agree.
     frame_rate: Fraction
-    #: Whether the distances between pictures differ by more than rounding.
+    #: Whether the pictures stray from a constant rate by more than the rounding of their timestamps.
     variable_rate: bool
     #: Packets that carry a picture which will be shown.
     frames: int
     bitrate_bps: int
     has_alpha: bool = False
+    #: `start` as an integer in `time_base`.
+    start_pts: int = 0
+    #: Rate of the usual distance between neighbours: what a variable-rate source aims at. 0 means as `frame_rate`.
+    usual_rate: Fraction = Fraction(0)
+    #: ITU-T H.273 name of the transfer, as the decoder says it ("unknown" if it does not).
+    color_transfer: str = "unknown"
+
+    @property
+    def display_width_px(self) -> int:
+        """Width as shown: upright and with square pixels, whole pixels."""
+        return self._display()[0]
+
+    @property
+    def display_height_px(self) -> int:
+        """Height as shown: upright and with square pixels, whole pixels."""
+        return self._display()[1]
+
+    def _display(self) -> tuple[int, int]:
+        # Stretch the squeezed side rather than shrink the other: shrinking would throw lines away.
+        width = max(1, round(self.width_px * max(self.sar, Fraction(1))))
+        height = max(1, round(self.height_px / min(self.sar, Fraction(1))))
+        return (height, width) if self.rotation in {90, 270} else (width, height)
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,22 @@ class ChunkPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class ColorPlan:
+    """How decoded samples are to be understood (ITU-T H.273 names as ffmpeg spells them), guesses filled in.
+
+    Sources lie or say nothing; every decision about colour is made here once, and both the encoder's tags and
+    the conversions follow it.
+    """
+
+    matrix: str = "bt709"
+    primaries: str = "bt709"
+    transfer: str = "bt709"
+    full_range: bool = False
+    #: The source has RGB samples (GIF, PNG in MOV): they become BT.709.
+    rgb: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class PicturePlan:
     """What is done to decoded pictures before scaling."""
 
@@ -62,6 +78,7 @@ class PicturePlan:
     #: Constant output rate; `source_is_cfr` says whether output picture n is source picture n.
     frame_rate: Fraction
     source_is_cfr: bool
+    color: ColorPlan = ColorPlan()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +93,16 @@ class AnalysisPlan:
     ocr: Ocr
     detail: Detail
     prompt: str | None
+    #: The source stream's time base, and what was added to every pts on the pipe because NUT holds none below zero.
+    time_base: Fraction = Fraction(1, 90000)
+    pts_shift: int = 0
+
+    def source_pts(self, pts: int, time_base: Fraction) -> int:
+        """The source's own pts of a picture that came down the pipe with `pts` in the pipe's `time_base`.
+
+        NUT refines the time base (by powers of two), so the division is exact.
+        """
+        return round(pts * time_base / self.time_base) - self.pts_shift
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,3 +128,12 @@ class Plan:
     analysis: AnalysisPlan | None
     #: Sentences for people, carried to the job's warnings.
     warnings: tuple[str, ...] = ()
+    #: The video stream's time base; `origin_pts` is `origin` in it, to the nearest tick.
+    time_base: Fraction = Fraction(1, 90000)
+    origin_pts: int = 0
+    #: Output pictures that repeat the first one because sound begins before the picture does,
+    #: and that repeat the last one because sound goes on after it.
+    lead_frames: int = 0
+    tail_frames: int = 0
+    #: The container's short name: chunks of an MPEG-TS need another way to seek.
+    container: str = ""
