@@ -1,0 +1,135 @@
+"""Cutting renditions into segments on the grid that all of them share: every `plan.segment_frames` pictures.
+
+The grid is a pure function of the picture number. A very short last segment is kept rather than merged into the one
+before it: RFC 8216 and Apple's rules set no minimum, and a segment that was already offered in a growing (EVENT)
+playlist must not change when it turns out to be the last but one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import groupby, pairwise
+from pathlib import Path
+from typing import BinaryIO
+
+from vidcompute.domain.plan import AudioPlan, Plan, RenditionPlan
+from vidcompute.errors import OutputInvalid
+from vidcompute.media.chunks import ChunkWalk, Piece
+from vidcompute.media.manifest import InitSegment, Segment, nearest
+from vidcompute.media.segments import STYP, SampleTable, SegmentFile, append_fragment, append_samples, read_samples
+from vidcompute.media.tracks import Head, Track, TrackKind, read_head
+
+#: Sound that outlasts the picture by less than this stays in the last segment where the target duration allows.
+_TAIL_S = Fraction(1, 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A rendition as it was written: at least one segment."""
+
+    track: Track
+    init: InitSegment
+    segments: tuple[Segment, ...]
+
+    @property
+    def samples(self) -> int:
+        """Pictures, or packets of sound."""
+        return sum(part.samples for part in self.segments)
+
+
+def cut_video(plan: Plan, rendition: RenditionPlan, *, chunks: Sequence[Path], out: Path) -> Cut:
+    """Writes the segments of one rung from its chunk files.
+
+    OutputInvalid names the chunk that is not what the plan says (see ChunkWalk), or says that there is no picture.
+    """
+    segments: list[Segment] = []
+    head: Head | None = None
+    sequence = 0
+    pieces = ChunkWalk(plan, rendition).pieces(chunks)
+    for number, group in groupby(pieces, key=lambda piece: piece.frame // plan.segment_frames):
+        with SegmentFile(out / segment_name(rendition.name, number)) as target:
+            written = list(_copy_pieces(group, target, after=sequence))
+        sequence += len(written)
+        head = written[0].head
+        segments.append(_video_segment(target, written))
+    if head is None:
+        raise OutputInvalid(f"rendition {rendition.name}: the encoder produced no picture")
+    return Cut(head.track, _write_init(head, rendition.name, out=out), tuple(segments))
+
+
+def cut_audio(plan: Plan, audio: AudioPlan, *, source: Path, video_segments: int, out: Path) -> Cut | None:
+    """Writes the segments of one sound track, each cut at the packet nearest to the picture's boundary.
+
+    None if the encoder produced no sound. OutputInvalid if the file is not the sound of the plan, or has a gap.
+    """
+    where = f"audio {audio.name}"
+    with source.open("rb") as file:
+        head = read_head(file, where=where)
+        if head is None:
+            return None
+        if head.track.kind is not TrackKind.AUDIO:
+            raise OutputInvalid(f"{where}: sound was planned, {head.track.codec} found")
+        table = read_samples(file, head.track, where=where)
+        if not len(table):
+            return None
+        cuts = _audio_cuts(plan, head.track, table=table, video_segments=video_segments)
+        segments = [
+            _audio_segment(file, head.track, table=table, span=span, path=out / segment_name(audio.name, number))
+            for number, span in enumerate(cuts)
+        ]
+    return Cut(head.track, _write_init(head, audio.name, out=out), tuple(segments))
+
+
+def segment_name(stream: str, number: int) -> str:
+    """File name of a segment, e.g. `v0_00012.m4s`."""
+    return f"{stream}_{number:05}.m4s"
+
+
+def _copy_pieces(pieces: Iterable[Piece], target: SegmentFile, *, after: int) -> Iterator[Piece]:
+    target.write(STYP)
+    for sequence, piece in enumerate(pieces, start=after + 1):
+        append_fragment(target, piece.file, fragment=piece.fragment, sequence=sequence)
+        yield piece
+
+
+def _video_segment(target: SegmentFile, pieces: Sequence[Piece]) -> Segment:
+    first, track = pieces[0].fragment, pieces[0].head.track
+    return Segment(
+        uri=target.name,
+        size_bytes=target.size_bytes,
+        sha256=target.sha256,
+        start=first.earliest - track.shift,
+        duration=sum(piece.fragment.duration for piece in pieces),
+        samples=sum(len(piece.fragment.sizes) for piece in pieces),
+    )
+
+
+def _audio_cuts(plan: Plan, track: Track, *, table: SampleTable, video_segments: int) -> list[range]:
+    """Which samples go into which segment: all of them, in order, none of the ranges empty."""
+    segment_s = plan.segment_frames / plan.picture.frame_rate
+    end_s = Fraction(table.end - track.shift, track.timescale)
+    count = max(1, -(-end_s // segment_s))
+    tail_s = end_s - (count - 1) * segment_s
+    if count > video_segments and tail_s < _TAIL_S and nearest(segment_s + tail_s) <= nearest(segment_s):
+        count -= 1
+    bounds = [table.nearest(number * segment_s * track.timescale + track.shift) for number in range(1, count)]
+    return [range(start, stop) for start, stop in pairwise([0, *bounds, len(table)]) if start < stop]
+
+
+def _audio_segment(file: BinaryIO, track: Track, *, table: SampleTable, span: range, path: Path) -> Segment:
+    number = int(path.stem.rpartition("_")[2])
+    with SegmentFile(path) as target:
+        target.write(STYP)
+        append_samples(target, file, track=track, table=table, span=span, sequence=number + 1)
+    # What the edit list takes off is decoded for the encoder's sake, and never presented.
+    start = max(0, table.starts[span.start] - track.shift)
+    end = table.starts[span.stop - 1] + table.durations[span.stop - 1] - track.shift
+    return Segment(path.name, target.size_bytes, target.sha256, start, end - start, len(span))
+
+
+def _write_init(head: Head, stream: str, *, out: Path) -> InitSegment:
+    with SegmentFile(out / f"{stream}_init.mp4") as target:
+        target.write(head.init)
+    return InitSegment(target.name, target.size_bytes, target.sha256)
