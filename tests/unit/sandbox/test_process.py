@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-import time
-from pathlib import Path
 
 import pytest
 
+from tests.unit.sandbox.lifetime import alive, dead_within
 from vidcompute.errors import TaskFailed
 from vidcompute.sandbox.process import PIPE, child, run
 
@@ -17,21 +16,6 @@ STUBBORN = (
     "import signal, sys, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nprint('up', flush=True)\ntime.sleep(60)"
 )
 FLOOD = "import sys\nwhile True: sys.stdout.buffer.write(b'x' * 65536)"
-
-
-def alive(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        return False
-    return state != "Z"
-
-
-async def dead_within(pid: int, seconds: float) -> bool:
-    limit = time.monotonic() + seconds
-    while alive(pid) and time.monotonic() < limit:
-        await asyncio.sleep(0.01)
-    return not alive(pid)
 
 
 async def test_a_child_is_dead_when_the_block_ends() -> None:
@@ -54,7 +38,7 @@ async def test_what_the_child_started_dies_with_it() -> None:
         assert proc.stdout is not None
         grandchild = int(await proc.stdout.readline())
 
-    assert await dead_within(grandchild, 5)
+    assert dead_within(grandchild, 5)
 
 
 async def test_what_the_child_left_behind_dies_too() -> None:
@@ -63,7 +47,7 @@ async def test_what_the_child_left_behind_dies_too() -> None:
         grandchild = int(await proc.stdout.readline())
         await proc.wait()
 
-    assert await dead_within(grandchild, 5)
+    assert dead_within(grandchild, 5)
 
 
 async def test_a_second_cancel_does_not_leak_the_child() -> None:
