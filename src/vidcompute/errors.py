@@ -12,11 +12,15 @@ VidcomputeError
 │  ├─ SourceForbidden      the input lies outside what may be read
 │  └─ LimitExceeded        larger, longer or more than the limits allow
 ├─ NotFound                no such object for this tenant
+├─ Forbidden               the caller may not do this from where it calls
+├─ NotConfigured           this service runs without the part that would do it
 ├─ Conflict                the object is not in a state that allows this
+│  └─ NotReady             the result is not there yet
 ├─ Unavailable             something outside failed to answer; retried
 │  ├─ StoreDown, QueueDown, BlobsDown
 │  ├─ SourceUnreachable    the input's server did not deliver
-│  └─ LlmUnavailable       the vision model did not answer
+│  ├─ LlmUnavailable       the vision model did not answer
+│  └─ OcrUnavailable       the text reader is not installed
 ├─ TaskFailed              work started and did not succeed; retried
 │  ├─ EncoderFailed        ffmpeg exited non-zero, or wrote too little
 │  ├─ OutputInvalid        what was made did not pass verification
@@ -169,6 +173,30 @@ class Conflict(VidcomputeError):
     default_hint = "Look at the object's status first."
 
 
+class NotReady(Conflict):
+    """The result is not there yet."""
+
+    code = "not_ready"
+    title = "Not ready yet"
+    default_hint = "Wait for the job: `vidctl watch ID`, or follow its log stream."
+
+
+class Forbidden(VidcomputeError):
+    """The caller may not do this from where it calls."""
+
+    code = "forbidden"
+    title = "Refused"
+    default_hint = "Call from a page or program of this service itself, or name the host in ALLOWED_HOSTS."
+
+
+class NotConfigured(VidcomputeError):
+    """This service runs without the part that would do it."""
+
+    code = "not_configured"
+    title = "Not configured"
+    default_hint = "Use what is there, or ask the operator to configure the part named above."
+
+
 class Unavailable(VidcomputeError):
     """Something outside failed to answer."""
 
@@ -213,6 +241,15 @@ class LlmUnavailable(Unavailable):
     code = "llm_unavailable"
     title = "The vision model does not answer"
     default_hint = "Check LLM_BASE_URL and LLM_API_KEY; the streaming part of the job is not affected."
+
+
+class OcrUnavailable(Unavailable):
+    """The optional text reader is not installed: frames are described without the text on them."""
+
+    code = "ocr_unavailable"
+    title = "On-screen text cannot be read"
+    default_hint = "Install the extra: pip install 'vidcompute[ocr]'; then describe the job again."
+    retryable = False
 
 
 class TaskFailed(VidcomputeError):

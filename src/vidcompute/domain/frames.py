@@ -6,6 +6,7 @@ that gets a description of its own; every frame points at the anchor of its scen
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -22,9 +23,11 @@ class Facts:
     contrast: float
     #: Variance of the Laplacian of luma (8-bit scale), unbounded.
     sharpness: float
-    #: Mean absolute luma difference to the previous frame, 0 to 1.
+    #: Mean absolute luma difference from frame to frame over the frames that follow, up to the next anchor
+    #: or cut, 0 to 1. (Towards the frame before it, an anchor that opens a scene would measure the cut.)
     motion: float
     black: bool
+    #: Nothing moved for at least half a second from here, up to the next anchor or cut.
     frozen: bool
     #: How much the picture looks as if it held text, 0 to 1 (the gate before OCR).
     text_likelihood: float
@@ -57,6 +60,36 @@ class FrameTable:
     similarity: tuple[float, ...]
     #: Whether the first frame of the chunk begins a new scene (always true for chunk 0).
     starts_scene: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class FrameRow:
+    """One frame of the whole video: numbers from 0, `anchor_pts` names its description."""
+
+    pts: int
+    frame_no: int
+    scene_no: int
+    anchor_pts: int
+    similarity: float
+
+
+def merge(chunks: Iterable[tuple[FrameTable, Sequence[Anchor]]]) -> Iterator[FrameRow]:
+    """Frames and scenes of the whole video from the tables of its chunks, which come in order.
+
+    Chunks may overlap by a few frames: the first that tells of a pts wins, so pts increase strictly.
+    A scene goes on across a border unless the later chunk saw a cut there. Memory: one chunk at a time.
+    """
+    frame_no, scene_no, last_pts = 0, -1, None
+    for table, anchors in chunks:
+        previous_scene: int | None = None
+        for at, pts in enumerate(table.pts):
+            begins = scene_no < 0 or (table.starts_scene if at == 0 else table.scene[at] != previous_scene)
+            previous_scene = table.scene[at]
+            if last_pts is not None and pts <= last_pts:
+                continue
+            scene_no += begins
+            yield FrameRow(pts, frame_no, scene_no, anchors[table.anchor[at]].pts, table.similarity[at])
+            frame_no, last_pts = frame_no + 1, pts
 
 
 @dataclass(frozen=True, slots=True)
