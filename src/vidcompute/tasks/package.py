@@ -1,0 +1,127 @@
+"""The package task: encoder output in, a verified tree of segments and playlists in the store out."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from vidcompute import wire
+from vidcompute.blobs.base import Blobs
+from vidcompute.domain.plan import Plan
+from vidcompute.media.manifest import Manifest
+from vidcompute.media.package import PackageInputs, package
+from vidcompute.media.verify import Verification, verify
+from vidcompute.tasks.anchors import ANCHOR_FOLDER, batch_of
+from vidcompute.tasks.environment import Task
+from vidcompute.tasks.scratch import scratch
+from vidcompute.tasks.services import opened_blobs
+
+#: Uploads at once: the store's own limit on connections is far above, the disk's is not.
+_UPLOADS = 4
+
+
+def run(task: Task) -> dict[str, Any]:
+    """Result: `{"published": prefix, "renditions": […], "warnings": […], "manifest": …}`."""
+    return asyncio.run(_run(task))
+
+
+async def _run(task: Task) -> dict[str, Any]:
+    environment, spec = task.environment, task.spec
+    plan = task.param("plan", Plan)
+    published = f"{spec.tenant_id}/jobs/{spec.job_id}/{spec.attempt}"
+    async with opened_blobs(environment) as blobs:
+        with scratch(Path(environment.scratch_dir), spec.id) as folder:
+            task.progress("packaging", done=0, total=1)
+            inputs = await _inputs(blobs, plan, spec.params["chunks"], spec.params["audio"], folder)
+            # Our own files, read with our own bounds-checked reader: no box needed, but no event loop to hold up.
+            manifest = await asyncio.to_thread(package, inputs, folder / "out")
+            task.progress("verifying", done=0, total=1)
+            verification = await asyncio.to_thread(verify, folder / "out", plan)
+            # What an earlier, killed package of this very attempt may have left.
+            await blobs.delete_prefix(published + "/")
+            await _upload(task, blobs, folder / "out", published)
+        await _publish_anchors(blobs, spec.params["chunks"], published)
+    task.log(f"packaged {len(manifest.renditions)} renditions, {len(manifest.audio)} audio tracks: verified")
+    return {
+        "published": published,
+        "renditions": _renditions(manifest),
+        "warnings": _warnings(verification),
+        "manifest": {"duration_s": float(manifest.duration), "frames": manifest.frames},
+    }
+
+
+async def _inputs(
+    blobs: Blobs, plan: Plan, chunks: list[dict[str, Any]], audio: list[dict[str, Any]], folder: Path
+) -> PackageInputs:
+    async def fetched(key: str, name: str) -> Path:
+        path = folder / name
+        await blobs.fetch(key, path)
+        return path
+
+    video = {
+        rung.name: [
+            await fetched(chunk["videos"][rung.name]["key"], f"{rung.name}-{number}.mp4")
+            for number, chunk in enumerate(chunks)
+        ]
+        for rung in plan.renditions
+    }
+    sound = {
+        track.name: await fetched(result["key"], f"{track.name}.mp4")
+        for track, result in zip(plan.audio, audio, strict=True)
+    }
+    return PackageInputs(plan, video, sound)
+
+
+async def _upload(task: Task, blobs: Blobs, out: Path, published: str) -> None:
+    files = _files(out)
+    done = 0
+    turns = asyncio.Semaphore(_UPLOADS)
+
+    async def put(path: Path) -> None:
+        nonlocal done
+        async with turns:
+            await blobs.put_file(f"{published}/{path.relative_to(out)}", path, move=True)
+        done += 1
+        task.progress("uploading", done=done, total=len(files))
+
+    async with asyncio.TaskGroup() as group:
+        for path in files:
+            group.create_task(put(path))
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+async def _publish_anchors(blobs: Blobs, chunks: list[dict[str, Any]], published: str) -> None:
+    """Pictures of the anchors live with the result: the work folder they were made in does not stay."""
+    first = True
+    for chunk in chunks:
+        for summary in chunk["anchor_batches"]:
+            for anchor in await batch_of(blobs, summary):
+                source = f"{summary['prefix']}/{anchor.jpeg}"
+                await blobs.copy(source, f"{published}/{ANCHOR_FOLDER}/{anchor.jpeg}")
+                if first:
+                    await blobs.copy(source, f"{published}/poster.jpg")
+                    first = False
+
+
+def _renditions(manifest: Manifest) -> list[dict[str, Any]]:
+    """The contract's `renditions`."""
+    return [
+        {
+            "name": rung.name,
+            "width": rung.width_px,
+            "height": rung.height_px,
+            "codec": rung.codec,
+            "bitrate": rung.bitrate_bps,
+            "bytes": rung.size_bytes + rung.init.size_bytes,
+            "vmaf": None,
+        }
+        for rung in manifest.renditions
+    ]
+
+
+def _warnings(verification: Verification) -> list[dict[str, Any]]:
+    return [wire.plain(warning) for warning in verification.warnings]
