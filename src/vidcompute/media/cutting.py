@@ -17,7 +17,7 @@ from typing import BinaryIO
 from vidcompute.domain.plan import AudioPlan, Plan, RenditionPlan
 from vidcompute.errors import OutputInvalid
 from vidcompute.media.chunks import ChunkWalk, Piece
-from vidcompute.media.manifest import InitSegment, Segment, nearest
+from vidcompute.media.manifest import PublishedFile, Segment, nearest
 from vidcompute.media.segments import STYP, SampleTable, SegmentFile, append_fragment, append_samples, read_samples
 from vidcompute.media.tracks import Head, Track, TrackKind, read_head
 
@@ -30,7 +30,7 @@ class Cut:
     """A rendition as it was written: at least one segment."""
 
     track: Track
-    init: InitSegment
+    init: PublishedFile
     segments: tuple[Segment, ...]
 
     @property
@@ -129,7 +129,7 @@ def _audio_segment(file: BinaryIO, track: Track, *, table: SampleTable, span: ra
     return Segment(path.name, target.size_bytes, target.sha256, start, end - start, len(span))
 
 
-def _write_init(head: Head, stream: str, *, out: Path) -> InitSegment:
+def _write_init(head: Head, stream: str, *, out: Path) -> PublishedFile:
     with SegmentFile(out / f"{stream}_init.mp4") as target:
         target.write(head.init)
-    return InitSegment(target.name, target.size_bytes, target.sha256)
+    return PublishedFile(target.name, target.size_bytes, target.sha256)

@@ -37,6 +37,8 @@ class Fragment:
 
     moof: Extent
     mdat: Extent
+    #: Number of the fragment, which must grow within a rendition.
+    sequence: int
     #: Decode time of the first sample.
     tfdt: int
     #: Smallest composition time, before the edit list: when the first picture shows.
@@ -92,12 +94,19 @@ def _parse_moof(box: Box, moof: Extent, *, mdat: Extent, defaults: SampleDefault
     return Fragment(
         moof=moof,
         mdat=mdat,
+        sequence=_sequence(box.need("mfhd")),
         tfdt=decode_time,
         earliest=decode_time + run.earliest,
         starts_sync=run.starts_sync,
         durations=run.durations,
         sizes=run.sizes,
     )
+
+
+def _sequence(mfhd: Box) -> int:
+    fields = mfhd.cursor()
+    fields.full()
+    return fields.u32()
 
 
 def _decode_time(tfdt: Box) -> int:

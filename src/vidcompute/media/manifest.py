@@ -18,24 +18,21 @@ MANIFEST_URI = "manifest.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Segment:
-    """One media segment. `start` and `duration` are presentation ticks of its stream, after the edit list."""
+class PublishedFile:
+    """A file of the result. `uri` is its name beside the playlists, `sha256` hexadecimal."""
 
     uri: str
     size_bytes: int
     sha256: str
-    start: int
-    duration: int
-    samples: int
 
 
 @dataclass(frozen=True, slots=True)
-class InitSegment:
-    """An initialization segment (ftyp and moov)."""
+class Segment(PublishedFile):
+    """A media segment. `start` and `duration` are presentation ticks of its stream, after the edit list."""
 
-    uri: str
-    size_bytes: int
-    sha256: str
+    start: int
+    duration: int
+    samples: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +52,8 @@ class Stream:
     bitrate_bps: int
     peak_bitrate_bps: int
     playlist_uri: str
-    init: InitSegment
+    #: The initialization segment (ftyp and moov).
+    init: PublishedFile
     segments: tuple[Segment, ...]
 
     def seconds(self, ticks: int) -> Fraction:
