@@ -26,6 +26,7 @@ def main(argv: list[str]) -> int:
     try:
         # Opened first: the user that we become may not be able to walk to it. The descriptor closes itself on exec.
         program = os.open(command[0], os.O_RDONLY | os.O_CLOEXEC) if command else -1
+        _default_signals()
         entered = box.enter(rules, program_fd=program)
     except box.Unboxed as missing:
         return _refuse(missing.layer, missing.reason)
@@ -36,7 +37,6 @@ def main(argv: list[str]) -> int:
         os.close(rules.report_fd)
     if not command:
         return 0
-    _default_signals()
     # TID251 guards against configuration by environment; this forwards a few names and reads none.
     environment = {name: value for name, value in os.environ.items() if name in _ENVIRONMENT}  # noqa: TID251
     try:

@@ -51,6 +51,7 @@ _SELF_ONLY: dict[str, tuple[int, int]] = {"kill": (62, 129), "tgkill": (234, 131
 _CLONE = (56, 220)
 _CLONE3 = (435, 435)
 _IOCTL = (16, 29)
+_SIGACTION = (13, 134)
 
 #: Numbers above the newest call known here answer "no such call", which every libc must be ready for.
 _NEWEST = 466
@@ -64,6 +65,7 @@ _EPERM, _ENOSYS = 1, 38
 _NR, _ARCH, _ARG0, _ARG1 = 0, 4, 16, 24
 _CLONE_THREAD = 0x00010000
 _TIOCSTI, _TIOCLINUX = 0x5412, 0x541C
+_SIGXCPU, _SIGXFSZ = 24, 25
 
 _PR_SET_SECCOMP, _MODE_FILTER = 22, 2
 
@@ -98,6 +100,9 @@ def program(machine: str, pid: int) -> bytes:
     for numbers in _SELF_ONLY.values():
         themselves = [_op(_LOAD, _ARG0), _op(_JUMP_EQUAL, 0, 2, 0), _op(_JUMP_EQUAL, pid, 1, 0), _op(_RETURN, refuse)]
         lines += _when(numbers[column], themselves)
+    # Catching the signals of the limits: ffmpeg would take them for a wish to stop and end in good order, half done.
+    catching = [_op(_LOAD, _ARG0), _op(_JUMP_EQUAL, _SIGXCPU, 1, 0), _op(_JUMP_EQUAL, _SIGXFSZ, 0, 1)]
+    lines += _when(_SIGACTION[column], [*catching, _op(_RETURN, refuse)])
     # Typing into the terminal that started us.
     typing = [_op(_LOAD, _ARG1), _op(_JUMP_EQUAL, _TIOCSTI, 1, 0), _op(_JUMP_EQUAL, _TIOCLINUX, 0, 1)]
     lines += _when(_IOCTL[column], [*typing, _op(_RETURN, refuse)])
