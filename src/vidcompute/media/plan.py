@@ -18,17 +18,10 @@ from vidcompute.domain import ladder
 from vidcompute.domain.job import FrameMode, JobSpec
 from vidcompute.domain.media import AudioStream, Probe, Scan, Transfer, VideoStream
 from vidcompute.domain.plan import AnalysisPlan, AudioPlan, ChunkPlan, ColorPlan, PicturePlan, Plan, RenditionPlan
+from vidcompute.media import rates
 
 #: Bumped whenever the same plan would make other bytes: it is part of every content key.
 VERSION = 1
-
-#: Rates that cameras and broadcasters use; a variable-rate source is given one of these.
-STANDARD_RATES = tuple(
-    Fraction(text)
-    for text in (
-        "1 2 5 6 8 10 12 25/2 15000/1001 15 20 24000/1001 24 25 30000/1001 30 48000/1001 48 50 60000/1001 60".split()
-    )
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +108,9 @@ def output_rate(video: VideoStream, settings: PlanSettings) -> Fraction:
     """
     rate = video.frame_rate
     if video.variable_rate:
-        rate = _standard(video.usual_rate or video.frame_rate, settings)
+        # The usual distance is what the camera meant; the mean guards against losing pictures of bursts.
+        rate = max(video.usual_rate, rates.at_least(video.frame_rate))
+        rate = min(rate, settings.max_frame_rate)
     if video.scan is Scan.INTERLACED:
         rate *= 2
     if rate > settings.max_frame_rate:
@@ -160,13 +155,6 @@ def lead_frames(
 def _tail_frames(audio: tuple[AudioStream, ...], *, end: Fraction, rate: Fraction, settings: PlanSettings) -> int:
     over = max((stream.start + stream.duration for stream in audio), default=end) - end
     return math.ceil(over * rate) if over > settings.min_tail_s else 0
-
-
-def _standard(rate: Fraction, settings: PlanSettings) -> Fraction:
-    """The standard rate nearest to `rate` (as a ratio); rates beyond the table are used as they are."""
-    if rate >= settings.max_frame_rate:
-        return settings.max_frame_rate
-    return min(STANDARD_RATES, key=lambda standard: abs(math.log(standard / rate))) if rate >= 1 else rate
 
 
 def _primaries_of(matrix: str) -> str:

@@ -1,0 +1,147 @@
+"""One pass over a file's packets, decoding nothing: when each picture is shown, and how long sound lasts."""
+
+from __future__ import annotations
+
+import time
+from array import array
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import av
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Stream
+from av.video.stream import VideoStream
+
+from vidcompute.errors import LimitExceeded
+
+#: Packets kept for the trial decode, per video stream.
+SAMPLE_PACKETS = 48
+SAMPLE_BYTES = 48 << 20
+
+#: The clock is looked at once per so many packets.
+_CHECK_EVERY = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeLimits:
+    """What is refused before anything is decoded."""
+
+    max_pixels: int = 8192 * 4320
+    max_duration_s: float = 24 * 3600.0
+    max_streams: int = 64
+    max_size_bytes: int = 1 << 40
+    max_packets: int = 10_000_000
+    timeout_s: float = 120.0
+
+
+@dataclass(slots=True)
+class Tally:
+    """What the packets of one stream say."""
+
+    stream: Stream
+    #: One entry per picture that is shown, in file order; empty for sound.
+    pts: array[int] = field(default_factory=lambda: array("q"))
+    first_pts: int | None = None
+    last_pts: int | None = None
+    #: Length of the packet at `last_pts` in ticks, 0 if unknown.
+    last_ticks: int = 0
+    bytes: int = 0
+    untimed: int = 0
+    encrypted: bool = False
+    seen_key: bool = False
+    #: The first packets, for a trial decode.
+    sample: list[Packet] = field(default_factory=list)
+    sample_bytes: int = 0
+
+    def add(self, packet: Packet, hidden: Callable[[Packet], bool]) -> None:
+        """Counts one packet."""
+        self.bytes += packet.size
+        self._keep(packet)
+        if packet.is_keyframe and not self.seen_key:
+            # A recording that was cut out of a broadcast begins with pictures that nothing can decode.
+            self.seen_key = True
+            del self.pts[:]
+            self.first_pts = self.last_pts = None
+        if packet.is_discard or hidden(packet):
+            return
+        pts = packet.pts if packet.pts is not None else packet.dts
+        if pts is None:
+            self.untimed += 1
+            return
+        if self.stream.type == "video":
+            self.pts.append(pts)
+        if self.first_pts is None or pts < self.first_pts:
+            self.first_pts = pts
+        if self.last_pts is None or pts >= self.last_pts:
+            self.last_pts = pts
+            self.last_ticks = packet.duration or 0
+
+    def _keep(self, packet: Packet) -> None:
+        if len(self.sample) < SAMPLE_PACKETS and self.sample_bytes < SAMPLE_BYTES:
+            self.sample.append(packet)
+            self.sample_bytes += packet.size
+            self.encrypted = self.encrypted or packet.has_sidedata("encryption_info")
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """All tallies, by stream index; `broken` tells that the file ended in the middle of something."""
+
+    tallies: dict[int, Tally]
+    broken: bool
+
+
+def scan(
+    container: InputContainer,
+    streams: Iterable[Stream],
+    limits: ProbeLimits,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+) -> Scan:
+    """Reads every packet of `streams`. Raises LimitExceeded when there are too many, or it takes too long."""
+    tallies = {stream.index: Tally(stream) for stream in streams}
+    hiding = {index: _hidden_test(tally.stream) for index, tally in tallies.items()}
+    deadline = clock() + limits.timeout_s
+    broken = False
+    try:
+        for count, packet in enumerate(container.demux([tally.stream for tally in tallies.values()])):
+            if packet.size:
+                tallies[packet.stream_index].add(packet, hiding[packet.stream_index])
+            if count % _CHECK_EVERY == 0:
+                _check(count, late=clock() > deadline, limits=limits)
+    except (av.FFmpegError, EOFError):
+        # What was read before the damage still counts: half a film is better than none, and is said to be half.
+        broken = True
+    return Scan(tallies, broken)
+
+
+def _check(count: int, *, late: bool, limits: ProbeLimits) -> None:
+    if count > limits.max_packets:
+        raise LimitExceeded(f"The file holds more than {limits.max_packets} packets.")
+    if late:
+        raise LimitExceeded(f"Reading the file's index took longer than {limits.timeout_s:.0f} s.")
+
+
+def _hidden_test(stream: Stream) -> Callable[[Packet], bool]:
+    """Whether a packet carries no picture of its own to show (VP8 and VP9 reference frames), by its first byte."""
+    name = stream.codec_context.name if isinstance(stream, (VideoStream, AudioStream)) and stream.codec_context else ""
+    if name in {"vp8", "libvpx"}:
+        # RFC 6386 §9.1: bit 4 of the frame tag is show_frame.
+        return lambda packet: not memoryview(packet)[0] >> 4 & 1
+    if name in {"vp9", "libvpx-vp9"}:
+        return _vp9_hidden
+    return lambda _packet: False
+
+
+def _vp9_hidden(packet: Packet) -> bool:
+    """VP9 bitstream specification §6.2 (uncompressed header) and Annex B (superframes)."""
+    data = memoryview(packet)
+    if data[-1] & 0xE0 == 0xC0:  # a superframe index: the last frame inside is shown
+        return False
+    profile = (data[0] >> 5 & 1) | (data[0] >> 3 & 2)
+    shift = 1 if profile == 3 else 0  # profile 3 has a reserved bit before the flags
+    show_existing = data[0] >> (3 - shift) & 1
+    show = data[0] >> (1 - shift) & 1
+    return not show_existing and not show
