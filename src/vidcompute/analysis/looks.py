@@ -19,6 +19,8 @@ _BLOCK_PX = 5
 #: Luma (limited range) up to which a pixel counts as black: 10 % of the range, ffmpeg blackdetect's default.
 _BLACK_LUMA = 38
 _BLACK_SHARE = 0.98
+#: Nothing may be brighter than this, or it is a title on black, which is a picture.
+_BLACK_PEAK = 70
 #: Mean difference, and difference of the worst block, at which nothing is alike any more (8-bit steps).
 _FAR_MEAN, _FAR_BLOCK = 64.0, 192.0
 
@@ -85,8 +87,9 @@ def motion(one: Look, other: Look) -> float:
 
 
 def is_black(look: Look) -> bool:
-    """Whether at least 98 % of the picture is black; a night scene with lights is not."""
-    return bool(np.count_nonzero(look.y <= _BLACK_LUMA) >= _BLACK_SHARE * look.y.size)
+    """Whether at least 98 % of the picture is black and nothing in it shines: a lit window or a title does."""
+    dark = np.count_nonzero(look.y <= _BLACK_LUMA) >= _BLACK_SHARE * look.y.size
+    return bool(dark and look.y.max() <= _BLACK_PEAK)
 
 
 def _within(width_px: int, height_px: int, long_side_px: int) -> tuple[int, int]:
