@@ -128,7 +128,7 @@ def color_plan(video: VideoStream) -> ColorPlan:
     matrix = video.color_matrix if video.color_matrix in {"bt709", "bt470bg", "smpte170m", "bt2020nc"} else guess
     known = {"bt709", "bt470bg", "bt470m", "smpte170m", "bt2020", "smpte432"}
     primaries = video.color_primaries if video.color_primaries in known else _primaries_of(matrix)
-    transfers = {"bt709", "smpte170m", "gamma22", "gamma28", "iec61966-2-1", "bt2020-10", "bt2020-12"}
+    transfers = {"bt709", "smpte170m", "bt470m", "bt470bg", "iec61966-2-1", "bt2020-10", "bt2020-12"}
     transfer = video.color_transfer if video.color_transfer in transfers else "bt709"
     if video.transfer is not Transfer.SDR:
         transfer = "smpte2084" if video.transfer is Transfer.PQ else "arib-std-b67"

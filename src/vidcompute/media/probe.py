@@ -20,20 +20,9 @@ from av.video.stream import VideoStream as AvVideoStream
 from vidcompute.domain.media import AudioStream, Probe, SubtitleStream
 from vidcompute.errors import EncryptedMedia, LimitExceeded, NoVideo, UnsupportedMedia
 from vidcompute.media import sniff
+from vidcompute.media.demuxers import ANALYZE_US, PROBE_BYTES, SOUND_DEMUXERS, VIDEO_DEMUXERS
 from vidcompute.media.measure import codec_name, measure_audio, measure_video
 from vidcompute.media.scan import ProbeLimits, Scan, Tally, scan
-
-#: Demuxers that hold moving pictures in one file. Playlists and scripts (hls, dash, concat, …) are absent because
-#: they make the reader open other files; raw streams because they have no timestamps.
-VIDEO_DEMUXERS = (
-    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpegts,mpeg,avi,flv,asf,mxf,ogg,gif,apng,ivf,nut,dv,rm,yuv4mpegpipe"
-)
-#: Recognised only so that the refusal can say "sound alone".
-_SOUND_DEMUXERS = "mp3,aac,wav,flac,aiff,amr,ac3,eac3"
-
-#: How much is read before the streams count as known. ffmpeg gets the same numbers, or the two might disagree.
-PROBE_BYTES = 20_000_000
-ANALYZE_US = 15_000_000
 
 _TEXT_SUBTITLES = {"subrip", "ass", "ssa", "mov_text", "webvtt", "text", "ttml", "sami", "microdvd"}
 _ENCRYPTED_TAGS = {"encv", "enca", "drmi", "drms"}
@@ -63,7 +52,7 @@ def _open(fd: int, size_bytes: int) -> InputContainer:
     options = {
         "fd": str(fd),
         "protocol_whitelist": "fd",
-        "format_whitelist": f"{VIDEO_DEMUXERS},{_SOUND_DEMUXERS}",
+        "format_whitelist": f"{VIDEO_DEMUXERS},{SOUND_DEMUXERS}",
         "probesize": str(PROBE_BYTES),
         "analyzeduration": str(ANALYZE_US),
     }

@@ -1,0 +1,191 @@
+"""The ffmpeg command lines of a job: pure functions of the plan.
+
+One process decodes a chunk once and makes everything of it: all renditions, and the small pictures for analysis.
+Sound is encoded whole in a process of its own: cut into chunks it would have a gap at every joint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+from vidcompute.domain.plan import AudioPlan, ChunkPlan, Plan, RenditionPlan
+from vidcompute.media.demuxers import ANALYZE_US, PROBE_BYTES, VIDEO_DEMUXERS
+from vidcompute.media.encoders import Grid, encoder_flags
+from vidcompute.media.flags import Command, Flag, descriptors, flag
+from vidcompute.media.graph import chunk_graph, first_frame_time
+
+#: Larger than any probe limit that makes sense: a stream may grow in the middle, after the probe has looked.
+MAX_PIXELS = 8192 * 8192
+
+#: How much before a chunk decoding begins, in seconds: from an earlier keyframe. Transport streams have no index, and
+#: the nearest keyframe before a byte position is a guess.
+_PREROLL_S = {"mpegts": Fraction(6), "mpeg": Fraction(6)}
+_USUAL_PREROLL_S = Fraction(1, 2)
+
+_PLAIN_MP4 = "+cmaf+empty_moov+delay_moov"
+
+
+def chunk_command(
+    plan: Plan,
+    chunk: ChunkPlan,
+    *,
+    ffmpeg: Path,
+    source: int | Path,
+    analysis: int | Path | None,
+    progress: int | None,
+    directory: Path,
+    threads: int,
+) -> Command:
+    """All renditions of one chunk, as fragmented MP4 named `<rendition>.mp4` in `directory`.
+
+    `source` is a descriptor at offset 0 that no other process shares (they would share its offset), or a path.
+    `analysis` is where the NUT stream of small pictures goes, None for none; `progress` takes `-progress` lines.
+    """
+    looks = analysis is not None and plan.analysis is not None
+    flags = [
+        *_general(progress),
+        *_seek(plan, chunk),
+        *_input(source, threads),
+        flag("-filter_complex_threads", threads, reason="scaling may use as many cores as decoding"),
+        flag("-filter_complex", chunk_graph(plan, chunk, look=looks), reason="one decode feeds every output"),
+    ]
+    for rung in plan.renditions:
+        flags += _rendition(plan, rung, threads)
+    if looks and analysis is not None:
+        flags += _analysis(plan, analysis)
+    return Command(
+        program=ffmpeg,
+        flags=tuple(flags),
+        directory=directory,
+        outputs=tuple(f"{rung.name}.mp4" for rung in plan.renditions),
+        fds=descriptors([source, analysis, progress]),
+    )
+
+
+def audio_command(
+    plan: Plan,
+    audio: AudioPlan,
+    *,
+    ffmpeg: Path,
+    source: int | Path,
+    progress: int | None,
+    directory: Path,
+    threads: int,
+) -> Command:
+    """One whole sound track as fragmented MP4 named `<audio>.mp4`, exactly as long as the picture.
+
+    The encoder's priming is left to an edit list: 1024 samples come before zero, and players that read it stay in
+    sync with the picture to the sample.
+    """
+    samples = round(plan.duration * audio.sample_rate_hz)
+    layout = "mono" if audio.channels == 1 else "stereo"
+    origin = f"({plan.origin.numerator}/{plan.origin.denominator})"
+    steps = [
+        f"asetpts=PTS-{origin}/TB",
+        # first_pts=0 fills or cuts the beginning, async=1 fills holes with silence: sound never slides under the picture.
+        f"aresample={audio.sample_rate_hz}:async=1:first_pts=0",
+        f"aformat=channel_layouts={layout}",
+        f"apad=whole_len={samples}",
+        f"atrim=end_sample={samples}",
+    ]
+    name = f"{audio.name}.mp4"
+    flags = [
+        *_general(progress),
+        *_input(source, threads),
+        flag(
+            "-filter_complex",
+            f"[0:{audio.stream_index}]{','.join(steps)}[{audio.name}]",
+            reason="the picture's clock and length: silence where there is no sound",
+        ),
+        flag("-map", f"[{audio.name}]"),
+        flag("-c:a", "aac", "-profile:a", "aac_low", reason="AAC-LC plays everywhere"),
+        flag("-b:a", audio.bitrate_bps, reason="transparent for most ears"),
+        *_container(),
+        flag("-movflags", _PLAIN_MP4, reason="CMAF: fragments that name their own time"),
+        flag(
+            "-frag_duration", 200_000, reason="short fragments (µs), so that segments can be cut next to the picture's"
+        ),
+        flag("-use_editlist", 1, reason="CMAF mode drops it, and then sound is 21 ms late"),
+        flag("-f", "mp4", name),
+    ]
+    return Command(
+        program=ffmpeg,
+        flags=tuple(flags),
+        directory=directory,
+        outputs=(name,),
+        fds=descriptors([source, progress]),
+    )
+
+
+def _general(progress: int | None) -> Iterator[Flag]:
+    yield flag("-hide_banner", "-nostdin", reason="no chatter, and never a question that waits for an answer")
+    yield flag("-loglevel", "level+warning", reason="each line with its level, so that errors can be counted")
+    yield flag("-y", reason="a retry writes over what a killed try left")
+    if progress is not None:
+        yield flag("-nostats", "-progress", f"pipe:{progress}", "-stats_period", "0.5", reason="progress for programs")
+
+
+def _seek(plan: Plan, chunk: ChunkPlan) -> Iterator[Flag]:
+    yield flag("-copyts", reason="keep the source's clock: every decision of the plan is written in it")
+    if chunk.start_frame:
+        start = plan.origin + first_frame_time(plan, chunk) - _PREROLL_S.get(plan.container, _USUAL_PREROLL_S)
+        yield flag("-seek_timestamp", 1, "-ss", f"{float(start):.6f}", reason="a keyframe a little before the chunk")
+        yield flag("-noaccurate_seek", reason="the graph cuts by counting pictures; seconds would be off by one")
+
+
+def _input(source: int | Path, threads: int) -> Iterator[Flag]:
+    yield flag("-threads", threads, reason="of the decoder")
+    yield flag("-max_pixels", MAX_PIXELS, reason="a picture larger than this is an attack on memory")
+    yield flag("-max_error_rate", 1, reason="half a film is better than none: the result is judged, not the exit code")
+    yield flag(
+        "-probesize", PROBE_BYTES, "-analyzeduration", ANALYZE_US, reason="see the same streams as the probe did"
+    )
+    yield flag("-format_whitelist", VIDEO_DEMUXERS, reason="no playlists: they would open other files")
+    if isinstance(source, int):
+        yield flag("-protocol_whitelist", "fd", reason="nothing but the one open file")
+        yield flag("-fd", source, "-i", "fd:", reason="an open file: no name can lead anywhere else")
+    else:
+        yield flag("-protocol_whitelist", "file", reason="no network")
+        yield flag("-i", f"file:{source}", reason="the prefix keeps odd names (-x, http:) from meaning anything")
+
+
+def _rendition(plan: Plan, rung: RenditionPlan, threads: int) -> Iterator[Flag]:
+    rate = plan.picture.frame_rate
+    yield flag("-map", f"[{rung.name}]", reason=f"{rung.width_px} × {rung.height_px}")
+    yield from encoder_flags(rung, Grid(gop_frames=plan.gop_frames, threads=threads))
+    yield flag("-fps_mode", "passthrough", reason="the graph has made the rate; nothing is dropped or doubled after it")
+    time_base = f"{rate.denominator}:{rate.numerator}"
+    yield flag("-enc_time_base", time_base, reason="one tick a picture: rate control sees the true rate")
+    yield flag("-video_track_timescale", rate.numerator, reason="exact durations for 29.97 and its kind")
+    yield from _container()
+    yield flag(
+        "-movflags",
+        f"{_PLAIN_MP4}+frag_keyframe+frag_discont",
+        reason="CMAF, a fragment per keyframe; frag_discont makes a chunk's first decode time its true one",
+    )
+    yield flag("-use_editlist", 0, reason="the first picture is at zero by itself (negative composition offsets)")
+    yield flag("-write_tmcd", 0, reason="no time code track: it would be a second stream")
+    yield flag("-f", "mp4", f"{rung.name}.mp4")
+
+
+def _container() -> Iterator[Flag]:
+    reason = "nothing of the source's texts or chapters gets into the streams"
+    yield flag("-map_metadata", -1, "-map_chapters", -1, reason=reason)
+    yield flag("-fflags", "+bitexact", reason="no dates or version strings: equal input, equal bytes")
+
+
+def _analysis(plan: Plan, target: int | Path) -> Iterator[Flag]:
+    assert plan.analysis is not None
+    time_base = plan.analysis.time_base
+    yield flag("-map", "[look]", reason="small pictures for cuts, anchors and text: never written to disk")
+    yield flag("-c:v", "rawvideo", "-pix_fmt", "yuv420p", reason="no encoder: the reader is next door")
+    yield flag("-fps_mode", "passthrough", reason="each source picture once, at its own time")
+    yield flag(
+        "-enc_time_base", f"{time_base.numerator}:{time_base.denominator}", reason="the source's own ticks, unrounded"
+    )
+    yield flag("-avoid_negative_ts", "disabled", reason="the muxer would move the clock")
+    yield flag("-flush_packets", 1, reason="the reader works while we encode")
+    name = f"pipe:{target}" if isinstance(target, int) else f"file:{target}"
+    yield flag("-write_index", 0, "-f", "nut", name, reason="a stream, read once, never sought")
