@@ -20,7 +20,7 @@ from vidcompute.domain.job import Job, PartStatus, Phase, Priority
 from vidcompute.domain.media import Probe
 from vidcompute.domain.plan import Plan
 from vidcompute.domain.task import TaskEvent, TaskEventKind, TaskSpec
-from vidcompute.errors import LeaseLost, VidcomputeError
+from vidcompute.errors import LeaseLost, Problem, VidcomputeError, from_problem
 from vidcompute.media.plan import PlanSettings, make_plan, plan_hash, source_summary
 from vidcompute.monitor import Metrics
 from vidcompute.store.frames import FrameStore
@@ -143,8 +143,10 @@ class JobRun:
 
         result = await self._task(spec, hear)
         # An adopted chunk said nothing on the way; what was heard already is not started twice.
-        for batch in result["anchor_batches"]:
-            describe(batch)
+        for number in range(result["anchor_batches"]):
+            describe({"chunk": spec.params["chunk"], "number": number})
+        if result["analysis_error"]:
+            self._context.errors.append(from_problem(wire.parse(Problem, result["analysis_error"])))
         return result
 
     async def _describe(self, spec: TaskSpec) -> None:

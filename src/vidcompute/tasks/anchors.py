@@ -1,9 +1,12 @@
-"""Anchors on their way from the analyst to the describer: batches of pictures with their facts, as objects."""
+"""Anchors on their way from the analyst to the describer: batches of pictures with their facts, as objects.
+
+Where a batch lies follows from the work prefix, the chunk and its number, so that events stay small.
+"""
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from vidcompute import wire
 from vidcompute.blobs.base import Blobs
@@ -22,17 +25,32 @@ class Batch:
     anchors: tuple[Anchor, ...]
 
 
-async def store_batch(
-    blobs: Blobs, prefix: str, *, chunk: int, number: int, pictures: list[tuple[Anchor, bytes]]
-) -> dict[str, Any]:
-    """Store pictures and facts of a batch; its summary (where it is, how many) is what travels in events."""
-    for anchor, jpeg in pictures:
-        await blobs.put_bytes(f"{prefix}/{anchor.jpeg}", jpeg)
-    key = f"{prefix}/batch-{number:05d}.json"
-    await blobs.put_bytes(key, wire.dumps(Batch(tuple(anchor for anchor, _ in pictures))))
-    return {"chunk": chunk, "number": number, "key": key, "prefix": prefix, "anchors": len(pictures)}
+def chunk_prefix(work: str, chunk: int) -> str:
+    """Where the outputs of a chunk lie, below the work prefix of its source, plan and encoder."""
+    return f"{work}/chunk-{chunk:05d}"
 
 
-async def batch_of(blobs: Blobs, summary: dict[str, Any]) -> tuple[Anchor, ...]:
-    """The anchors of a stored batch."""
-    return wire.loads(Batch, await blobs.get_bytes(summary["key"])).anchors
+def picture_key(work: str, chunk: int, anchor: Anchor) -> str:
+    """Where the picture of an anchor lies."""
+    return f"{chunk_prefix(work, chunk)}/anchors/{anchor.jpeg}"
+
+
+def _batch_key(work: str, chunk: int, number: int) -> str:
+    return f"{chunk_prefix(work, chunk)}/anchors/batch-{number:06d}.json"
+
+
+async def store_batch(blobs: Blobs, work: str, chunk: int, *, number: int, anchors: Sequence[Anchor]) -> None:
+    """Store the facts of a batch whose pictures are stored already."""
+    await blobs.put_bytes(_batch_key(work, chunk, number), wire.dumps(Batch(tuple(anchors))))
+
+
+async def load_batch(blobs: Blobs, work: str, chunk: int, *, number: int) -> tuple[Anchor, ...]:
+    """The anchors of a stored batch, in order of pts. Raises NotFound."""
+    return wire.loads(Batch, await blobs.get_bytes(_batch_key(work, chunk, number))).anchors
+
+
+async def all_anchors(blobs: Blobs, work: str, chunk: int, *, batches: int) -> AsyncIterator[Anchor]:
+    """The anchors of a chunk, in order of pts."""
+    for number in range(batches):
+        for anchor in await load_batch(blobs, work, chunk, number=number):
+            yield anchor

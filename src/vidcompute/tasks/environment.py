@@ -63,6 +63,10 @@ class Task:
         """Report how far this phase is. Keys as in the contract's `progress`, or bytes and total_bytes."""
         self.emit(TaskEventKind.PROGRESS, phase=phase, **data)
 
+    def partial(self, **data: Any) -> None:
+        """Hand over a part of the result before the end."""
+        self.emit(TaskEventKind.PARTIAL, **data)
+
     def log(self, message: str, *, level: str = "info", **data: Any) -> None:
         """A line for the job's log, for people."""
         self.emit(TaskEventKind.LOG, level=level, message=message, data=data)

@@ -12,7 +12,7 @@ from vidcompute.domain.plan import Plan
 from vidcompute.media.manifest import Manifest
 from vidcompute.media.package import PackageInputs, package
 from vidcompute.media.verify import Verification, verify
-from vidcompute.tasks.anchors import ANCHOR_FOLDER, batch_of
+from vidcompute.tasks.anchors import ANCHOR_FOLDER, all_anchors, picture_key
 from vidcompute.tasks.environment import Task
 from vidcompute.tasks.scratch import scratch
 from vidcompute.tasks.services import opened_blobs
@@ -41,7 +41,7 @@ async def _run(task: Task) -> dict[str, Any]:
             # What an earlier, killed package of this very attempt may have left.
             await blobs.delete_prefix(published + "/")
             await _upload(task, blobs, folder / "out", published)
-        await _publish_anchors(blobs, spec.params["chunks"], published)
+        await _publish_anchors(blobs, task.param("work", str), spec.params["chunks"], published)
     task.log(f"packaged {len(manifest.renditions)} renditions, {len(manifest.audio)} audio tracks: verified")
     return {
         "published": published,
@@ -94,17 +94,18 @@ def _files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
-async def _publish_anchors(blobs: Blobs, chunks: list[dict[str, Any]], published: str) -> None:
+async def _publish_anchors(blobs: Blobs, work: str, chunks: list[dict[str, Any]], published: str) -> None:
     """Pictures of the anchors live with the result: the work folder they were made in does not stay."""
-    first = True
-    for chunk in chunks:
-        for summary in chunk["anchor_batches"]:
-            for anchor in await batch_of(blobs, summary):
-                source = f"{summary['prefix']}/{anchor.jpeg}"
-                await blobs.copy(source, f"{published}/{ANCHOR_FOLDER}/{anchor.jpeg}")
-                if first:
-                    await blobs.copy(source, f"{published}/poster.jpg")
-                    first = False
+    poster: str | None = None
+    for number, chunk in enumerate(chunks):
+        async for anchor in all_anchors(blobs, work, number, batches=chunk["anchor_batches"]):
+            target = f"{published}/{ANCHOR_FOLDER}/{anchor.jpeg}"
+            await blobs.copy(picture_key(work, number, anchor), target)
+            # A black lead-in says nothing about a video.
+            if poster is None and not anchor.facts.black:
+                poster = target
+    if poster is not None:
+        await blobs.copy(poster, f"{published}/poster.jpg")
 
 
 def _renditions(manifest: Manifest) -> list[dict[str, Any]]:
