@@ -30,7 +30,9 @@ class Needs:
         if kind is TaskKind.CHUNK:
             cpu = min(self.encode_cpu_max, max(0.5, total.cpu * 0.75))
             return Resources(cpu=cpu, memory_bytes=min(1536 * _MIB, total.memory_bytes // 2))
-        return Resources(cpu=min(0.5, total.cpu), memory_bytes=min(256 * _MIB, total.memory_bytes // 4))
+        # The text reader's models take 200 MiB.
+        memory = 512 * _MIB if kind is TaskKind.DESCRIBE else 256 * _MIB
+        return Resources(cpu=min(0.5, total.cpu), memory_bytes=min(memory, total.memory_bytes // 4))
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,7 +74,7 @@ class Analyst:
 
 async def _drop(pipe: int) -> None:
     """Read `pipe` to its end."""
-    os.set_blocking(pipe, False)  # noqa: FBT003 - the function's own signature
+    os.set_blocking(pipe, False)
     loop = asyncio.get_running_loop()
     ended = loop.create_future()
 

@@ -14,8 +14,9 @@ from vidcompute.domain.frames import Anchor
 
 #: Where a published result keeps the pictures of its anchors.
 ANCHOR_FOLDER = "anchors"
-#: Anchors described by one task: few enough to start while the encode goes on, enough to pay for loading a model.
-BATCH_SIZE = 8
+#: Anchors described by one task: few enough to start while the encode goes on, enough to pay for loading the text
+#: reader's models (a second of CPU).
+BATCH_SIZE = 24
 
 
 @dataclass(frozen=True, slots=True)
