@@ -29,7 +29,7 @@ export const urls = {
   frameImage: (id: string, frameNo: number): string => `${job(id)}/frames/${frameNo}.jpg`,
   search: (filter: { q: string; limit: number; cursor?: string | null }): string => `${API}/search${query(filter)}`,
   events: (): string => `${API}/events`,
-  docs: (): string => "/docs",
+  docs: (): string => "/docs/",
 };
 
 /** The service answered, and said no (RFC 9457). */
@@ -118,7 +118,7 @@ export const api = {
     const rows: FrameRow[] = [];
     let cursor: string | null = null;
     do {
-      const page: FramePage = await call(urls.frames(id, { from_ms, to_ms, limit: 200, cursor }));
+      const page: FramePage = await call(urls.frames(id, { from_ms, to_ms, limit: 1000, cursor }));
       rows.push(...page.frames);
       cursor = page.next_cursor;
     } while (cursor);

@@ -10,10 +10,10 @@ import type { Job } from "./types.ts";
 
 export type Connection = "connecting" | "live" | "polling" | "lost";
 
-/** A job changed. `job` is its new state if the stream carried it. */
+/** A job changed. `job` is its new state, null if the stream did not carry it, "removed" if there is no such job now. */
 export interface Change {
   id: string;
-  job: Job | null;
+  job: Job | "removed" | null;
 }
 
 type Heard = { kind: "change"; change: Change } | { kind: "stream"; up: boolean } | { kind: "hello" };
@@ -63,12 +63,14 @@ export class Live extends EventTarget {
   #open(): void {
     const stream = new EventSource(urls.events());
     stream.addEventListener("open", () => this.#tell({ kind: "stream", up: true }));
-    for (const kind of ["job", "state", "progress", "end", "message"]) {
-      stream.addEventListener(kind, (event: MessageEvent<string>) => {
-        const change = changeOf(event.data);
-        if (change) this.#tell({ kind: "change", change });
-      });
-    }
+    stream.addEventListener("job", (event: MessageEvent<string>) => {
+      const change = changeOf(event.data);
+      if (change) this.#tell({ kind: "change", change });
+    });
+    stream.addEventListener("removed", (event: MessageEvent<string>) => {
+      const id = parsed(event.data)["id"];
+      if (typeof id === "string") this.#tell({ kind: "change", change: { id, job: "removed" } });
+    });
     stream.addEventListener("error", () => {
       this.#tell({ kind: "stream", up: false });
       // After an HTTP error the browser gives up for good; after a broken connection it tries again by itself.
@@ -116,12 +118,11 @@ export class Live extends EventTarget {
   }
 }
 
-/** The job that an event is about: the event is a job, holds one, or names one. */
+/** The change that a `job` event tells of: a whole job, or one that is only named. */
 export function changeOf(data: string): Change | null {
   const body = parsed(data);
-  const job = (typeof body["job"] === "object" && body["job"] !== null ? body["job"] : body) as Record<string, unknown>;
-  const id = job["id"] ?? body["job_id"];
+  const { id } = body;
   if (typeof id !== "string") return null;
-  const whole = "status" in job && "parts" in job && "progress" in job;
-  return { id, job: whole ? (job as unknown as Job) : null };
+  const whole = "status" in body && "parts" in body && "progress" in body;
+  return { id, job: whole ? (body as unknown as Job) : null };
 }

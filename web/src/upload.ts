@@ -68,7 +68,7 @@ export class Uploads extends EventTarget {
 function deliver(request: XMLHttpRequest, file: File, spec: Record<string, unknown>): Promise<Job> {
   const form = new FormData();
   // The spec goes first, so that a mistake in it is found before gigabytes follow.
-  form.append("spec", new Blob([JSON.stringify(spec)], { type: "application/json" }));
+  form.append("spec", JSON.stringify(spec));
   form.append("file", file, file.name);
   request.open("POST", urls.jobs());
   request.setRequestHeader("Accept", "application/json");

@@ -207,7 +207,7 @@ export class JobPage extends Light {
 
   #changed({ id, job }: Change): void {
     if (id !== this.job_id) return;
-    if (job) this.job = job;
+    if (job && job !== "removed") this.job = job;
     else if (!this.#gather) {
       this.#gather = window.setTimeout(() => {
         this.#gather = 0;

@@ -162,7 +162,8 @@ export class JobsPage extends Light {
 
   #changed({ id, job }: Change): void {
     const known = this.jobs?.find((other) => other.id === id);
-    if (known && job) {
+    if (job === "removed") this.jobs = this.jobs?.filter((other) => other.id !== id) ?? null;
+    else if (known && job) {
       this.#patch(job);
       if (known.status === job.status) return;
     }
