@@ -8,7 +8,8 @@ travels as "30000/1001", an enum as its value, a tuple as a list.
 from __future__ import annotations
 
 import functools
-from typing import Any, TypeVar
+from collections.abc import Hashable
+from typing import Any, TypeVar, cast
 
 from pydantic import TypeAdapter
 
@@ -16,8 +17,12 @@ T = TypeVar("T")
 
 
 @functools.lru_cache(maxsize=64)
+def _cached(kind: Hashable) -> TypeAdapter[Any]:
+    return TypeAdapter(cast("Any", kind))
+
+
 def _adapter(kind: Any) -> TypeAdapter[Any]:
-    return TypeAdapter(kind)
+    return _cached(kind)
 
 
 def plain(value: object) -> Any:

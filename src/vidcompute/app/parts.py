@@ -19,18 +19,21 @@ from vidcompute import wire
 from vidcompute.app.folders import Folders, held, prepare, secret
 from vidcompute.blobs.local import LocalBlobs
 from vidcompute.cluster.local import LocalCluster
+from vidcompute.cluster.machine import detect as detect_machine
 from vidcompute.config import Config
 from vidcompute.domain.retry import Backoff
+from vidcompute.domain.task import Resources
 from vidcompute.errors import InvalidConfig
 from vidcompute.monitor import Metrics, get_logger
 from vidcompute.queue.memory import MemoryQueue
 from vidcompute.sandbox.layers import LayerReport, detect
 from vidcompute.sandbox.policy import SandboxMode
-from vidcompute.store.db import Database, migrate
+from vidcompute.store.db import Database
 from vidcompute.store.embedded import EmbeddedPostgres
 from vidcompute.store.feed import EventFeed
 from vidcompute.store.frames import FrameStore
 from vidcompute.store.jobs import JobStore
+from vidcompute.store.migrate import migrate
 from vidcompute.store.search import SearchStore
 from vidcompute.store.uploads import UploadStore
 from vidcompute.tasks.environment import Limits, TaskEnvironment
@@ -99,7 +102,10 @@ class Parts:
 
 
 async def open_parts(config: Config, stack: AsyncExitStack) -> Parts:
-    """Open everything, cheapest checks first. Raises InvalidConfig, Conflict, StorageFull, SandboxUnavailable, StoreDown."""
+    """Open everything, cheapest checks first.
+
+    Raises InvalidConfig, Conflict, StorageFull, SandboxUnavailable, StoreDown.
+    """
     ffmpeg = ffmpeg_path(config)
     folders = prepare(config.data_dir)
     stack.enter_context(held(config.data_dir))
@@ -113,14 +119,15 @@ async def open_parts(config: Config, stack: AsyncExitStack) -> Parts:
     environment = _environment(config, folders, key=key, ffmpeg=ffmpeg, database_url=store.url)
     cluster = LocalCluster(
         node_id=config.node_name,
-        resources=None,
+        resources=_resources(config),
         environment=wire.plain(environment),
         entry="vidcompute.tasks.main:run",
         preload=PRELOAD,
+        notice=get_logger("cluster").warning,
     )
     stack.push_async_callback(cluster.close)
     queue = MemoryQueue(
-        backoff=Backoff(base_s=config.backoff_base_s, cap_s=config.backoff_cap_s),
+        backoff=backoff(config),
         clock=time.time,
         random=random.random,
         max_deliveries=64,
@@ -151,6 +158,27 @@ async def open_store(config: Config, folders: Folders, stack: AsyncExitStack) ->
         UploadStore(database, clock=utc_now),
         feed,
     )
+
+
+async def migrate_store(config: Config) -> list[str]:
+    """Bring the schema up to date; the names of the migrations applied."""
+    if config.database_url is not None:
+        return await migrate(config.database_url.get_secret_value())
+    async with EmbeddedPostgres(prepare(config.data_dir).postgres) as server:
+        return await migrate(server.owner_url)
+
+
+def _resources(config: Config) -> Resources | None:
+    """What the configuration claims of this machine; None lets the cluster find out."""
+    if config.cpu is None:
+        return None
+    found = detect_machine()
+    return Resources(cpu=min(config.cpu, found.cpu), gpu=found.gpu, memory_bytes=found.memory_bytes)
+
+
+def backoff(config: Config) -> Backoff:
+    """The pauses between failures."""
+    return Backoff(base_s=config.backoff_base_s, cap_s=config.backoff_cap_s, max_failures=config.max_attempts)
 
 
 def _environment(config: Config, folders: Folders, *, key: bytes, ffmpeg: Path, database_url: str) -> TaskEnvironment:

@@ -10,25 +10,26 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import uvicorn
 from typing_extensions import override
 
 from vidcompute.api.app import create_app
 from vidcompute.api.settings import ApiSettings
-from vidcompute.app.parts import Parts, ffmpeg_build, open_parts, utc_now, version
+from vidcompute.app.parts import Parts, backoff, ffmpeg_build, open_parts, utc_now, version
 from vidcompute.app.web import web_dir
-from vidcompute.config import Config, Role, Toggle
+from vidcompute.config import Config, Role, Toggle, load
 from vidcompute.coordinator.loop import Coordinator, LoopSettings
 from vidcompute.coordinator.run import JobRun, RunSettings
 from vidcompute.coordinator.scheduler import TaskScheduler
 from vidcompute.coordinator.settle import Settler
 from vidcompute.domain.job import Job
-from vidcompute.domain.retry import Backoff
-from vidcompute.errors import InvalidConfig
+from vidcompute.errors import InvalidConfig, VidcomputeError
 from vidcompute.maintenance.reconcile import Reconciler
 from vidcompute.media.plan import PlanSettings
 from vidcompute.monitor import get_logger
@@ -114,7 +115,14 @@ async def running(config: Config, roles: Collection[Role] = ALL_ROLES) -> AsyncI
                 await asyncio.wait([coordinator, web])
 
 
-async def serve(config: Config, roles: Collection[Role], *, announce: Callable[[Service], None]) -> int:
+def load_config(path: Path | None = None, overrides: Mapping[str, Any] | None = None) -> Config:
+    """Settings from file, environment and `overrides`. Raises InvalidConfig naming every bad key."""
+    return load(path=path, overrides=overrides)
+
+
+async def serve(
+    config: Config, roles: Collection[Role] = ALL_ROLES, *, announce: Callable[[Service], None] = lambda _: None
+) -> int:
     """Run until SIGTERM or SIGINT; a second signal ends it at once. Returns the exit code."""
     log = get_logger("app")
     loop = asyncio.get_running_loop()
@@ -200,7 +208,11 @@ def _server(parts: Parts, service: Service) -> _Server:
 
 
 async def _ready(parts: Parts) -> dict[str, str]:
-    return {"database": await parts.store.database.status(), "queue": "ok"}
+    try:
+        await parts.store.database.ping()
+    except VidcomputeError as error:
+        return {"database": error.detail}
+    return {"database": "ok"}
 
 
 def _coordinator(parts: Parts) -> Coordinator:
@@ -222,7 +234,7 @@ def _coordinator(parts: Parts) -> Coordinator:
     settler = Settler(
         jobs=parts.store.jobs,
         queue=parts.queue,
-        backoff=Backoff(base_s=config.backoff_base_s, cap_s=config.backoff_cap_s),
+        backoff=backoff(config),
         metrics=metrics,
         now=utc_now,
         random=random.random,

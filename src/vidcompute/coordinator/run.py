@@ -16,12 +16,13 @@ from vidcompute.coordinator.dag import Dag, Needs
 from vidcompute.coordinator.progress import JobProgress
 from vidcompute.coordinator.reporter import Reporter
 from vidcompute.coordinator.scheduler import TaskScheduler
+from vidcompute.coordinator.summary import source_summary
 from vidcompute.domain.job import Job, PartStatus, Phase, Priority
 from vidcompute.domain.media import Probe
 from vidcompute.domain.plan import Plan
 from vidcompute.domain.task import TaskEvent, TaskEventKind, TaskSpec
 from vidcompute.errors import LeaseLost, Problem, VidcomputeError, from_problem
-from vidcompute.media.plan import PlanSettings, make_plan, plan_hash, source_summary
+from vidcompute.media.plan import PlanSettings, make_plan, plan_hash
 from vidcompute.monitor import Metrics
 from vidcompute.store.frames import FrameStore
 from vidcompute.store.jobs import JobStore

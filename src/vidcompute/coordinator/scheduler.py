@@ -64,6 +64,7 @@ class TaskScheduler:
         A lost task is placed again, MAX_LOSSES times at most. On cancellation its process tree is dead
         when this returns. Raises the task's own error, WorkerLost, or LimitExceeded if no node is big enough.
         """
+        final = TaskEvent(spec.id, TaskEventKind.LOST)
         for loss in range(1, MAX_LOSSES + 1):
             final = await self._once(spec, band, hear)
             if final.kind is TaskEventKind.DONE:

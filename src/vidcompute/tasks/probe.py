@@ -11,7 +11,8 @@ from vidcompute import wire
 from vidcompute.blobs.base import Blobs
 from vidcompute.domain.media import Probe
 from vidcompute.errors import TaskFailed
-from vidcompute.media.probe import ProbeLimits, probe
+from vidcompute.media.probe import probe
+from vidcompute.media.scan import ProbeLimits
 from vidcompute.net.source import SourceOpener
 from vidcompute.sandbox.channel import Channel
 from vidcompute.sandbox.fork import BoxedChild, fork_boxed
@@ -33,7 +34,7 @@ def run(task: Task) -> dict[str, Any]:
         max_pixels=limits.max_pixels,
         max_duration_s=limits.max_duration_s,
         max_streams=limits.max_streams,
-        max_bytes=limits.max_bytes,
+        max_size_bytes=limits.max_bytes,
     )
 
     def entry(channel: Channel) -> None:
