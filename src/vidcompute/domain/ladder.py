@@ -11,6 +11,7 @@ Rules, in the order in which they win:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -143,7 +144,7 @@ def scaled(width_px: int, height_px: int, *, scale: Fraction) -> tuple[int, int]
 
 def ceiling_bps(ladder: Ladder, *, pixels: int, frame_rate: Fraction, codec: Codec) -> int:
     """Peak bit rate of a rung of so many pixels. Above 30 pictures a second neighbours are more alike: half the extra."""
-    by_size = ladder.bitrate_bps_1080p * (pixels / (1920 * 1080)) ** ladder.pixel_exponent
+    by_size = ladder.bitrate_bps_1080p * math.pow(pixels / (1920 * 1080), ladder.pixel_exponent)
     extra_rate = max(0.0, float(frame_rate) / 30 - 1)
     # Tiny pictures still need headers and a first picture that is not mud.
     return max(50_000, round(by_size * EFFICIENCY[codec] * (1 + extra_rate / 2) / 1000) * 1000)
@@ -174,7 +175,7 @@ def _share_bps(ladder: Ladder, picture: Picture, wish: Wish, pixels: int) -> int
     if wish.bitrate_bps is None:
         return None
     largest = _size(picture, top_px(ladder, picture))
-    share = min(1.0, (pixels / (largest[0] * largest[1])) ** ladder.pixel_exponent)
+    share = min(1.0, math.pow(pixels / (largest[0] * largest[1]), ladder.pixel_exponent))
     return max(1000, round(wish.bitrate_bps * share / 1000) * 1000)
 
 

@@ -117,3 +117,5 @@ class Probe:
     subtitles: tuple[SubtitleStream, ...]
     #: Sentences for people: odd things that do not stop the job.
     warnings: tuple[str, ...] = ()
+    #: How often the container's clock jumps (joined recordings). All times here are as if it never had.
+    clock_jumps: int = 0

@@ -42,6 +42,8 @@ class AudioPlan:
     language: str
     title: str
     default: bool
+    #: Source presentation time of its first sample, in seconds.
+    start: Fraction = Fraction(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,9 @@ class PicturePlan:
     frame_rate: Fraction
     source_is_cfr: bool
     color: ColorPlan = ColorPlan()
+    #: Coded size after rotation, before pixels are made square.
+    upright_width_px: int = 0
+    upright_height_px: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,3 +142,5 @@ class Plan:
     tail_frames: int = 0
     #: The container's short name: chunks of an MPEG-TS need another way to seek.
     container: str = ""
+    #: The source's clock jumps (joined recordings): its parts are put end to end.
+    joined: bool = False

@@ -46,6 +46,7 @@ def chunk_command(
     looks = analysis is not None and plan.analysis is not None
     flags = [
         *_general(progress),
+        *_clock(plan, plan.origin + plan.lead_frames / plan.picture.frame_rate),
         *_seek(plan, chunk),
         *_input(source, threads),
         flag("-filter_complex_threads", threads, reason="scaling may use as many cores as decoding"),
@@ -93,6 +94,7 @@ def audio_command(
     name = f"{audio.name}.mp4"
     flags = [
         *_general(progress),
+        *_clock(plan, audio.start),
         *_input(source, threads),
         flag(
             "-filter_complex",
@@ -127,8 +129,16 @@ def _general(progress: int | None) -> Iterator[Flag]:
         yield flag("-nostats", "-progress", f"pipe:{progress}", "-stats_period", "0.5", reason="progress for programs")
 
 
+def _clock(plan: Plan, start: Fraction) -> Iterator[Flag]:
+    """`start` is the source time of the first picture or sample that this command reads."""
+    if not plan.joined:
+        yield flag("-copyts", reason="keep the source's clock: every decision of the plan is written in it")
+    else:
+        reason = "the source's clock jumps: put its parts end to end, from where the first one begins"
+        yield flag("-itsoffset", f"{float(start):.6f}", reason=reason)
+
+
 def _seek(plan: Plan, chunk: ChunkPlan) -> Iterator[Flag]:
-    yield flag("-copyts", reason="keep the source's clock: every decision of the plan is written in it")
     if chunk.start_frame:
         start = plan.origin + first_frame_time(plan, chunk) - _PREROLL_S.get(plan.container, _USUAL_PREROLL_S)
         yield flag("-seek_timestamp", 1, "-ss", f"{float(start):.6f}", reason="a keyframe a little before the chunk")
@@ -138,6 +148,9 @@ def _seek(plan: Plan, chunk: ChunkPlan) -> Iterator[Flag]:
 def _input(source: int | Path, threads: int) -> Iterator[Flag]:
     yield flag("-threads", threads, reason="of the decoder")
     yield flag("-max_pixels", MAX_PIXELS, reason="a picture larger than this is an attack on memory")
+    yield flag(
+        "-reinit_filter", 0, reason="a size that changes midway is scaled; a new graph would begin at zero again"
+    )
     yield flag("-max_error_rate", 1, reason="half a film is better than none: the result is judged, not the exit code")
     yield flag(
         "-probesize", PROBE_BYTES, "-analyzeduration", ANALYZE_US, reason="see the same streams as the probe did"

@@ -58,6 +58,8 @@ def _timeline(plan: Plan, chunk: ChunkPlan) -> Iterator[str]:
     # Integers in the source's own time base: a float of seconds would move pictures over a boundary.
     yield f"setpts=PTS-({plan.origin_pts})"
     if plan.picture.deinterlace:
+        # Idle, unless the size changes midway: the deinterlacer could not follow.
+        yield f"scale={plan.picture.upright_width_px}:{plan.picture.upright_height_px}:interl=1"
         # A picture for each field: that is the motion that was filmed. Only pictures flagged as interlaced, because
         # broadcasts mix.
         yield "bwdif=mode=send_field:parity=auto:deint=interlaced"

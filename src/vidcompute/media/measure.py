@@ -12,6 +12,7 @@ from typing import cast
 
 import av
 from av.audio.stream import AudioStream as AvAudioStream
+from av.packet import Packet
 from av.sidedata.sidedata import SideData, Type
 from av.stream import Stream
 from av.video.frame import VideoFrame
@@ -161,17 +162,19 @@ def _apart(pts: list[int], distance: Fraction) -> list[int]:
 
 def _decode(tally: Tally) -> Trial:
     """Decodes the kept packets until there are enough pictures. One thread: the first picture is what counts."""
-    context = tally.stream.codec_context
+    stream = tally.stream
+    assert isinstance(stream, AvVideoStream)
+    context = stream.codec_context
     context.thread_count = 1
     pictures: list[VideoFrame] = []
     complaint = "the decoder gave no picture"
-    for packet in [*tally.sample, None]:
+    for packet in [*cast("list[Packet[AvVideoStream]]", tally.sample), None]:
         try:
             decoded = context.decode(packet)
         except (av.FFmpegError, EOFError) as error:
             complaint = getattr(error, "strerror", None) or str(error)
             continue
-        pictures.extend(picture for picture in decoded if isinstance(picture, VideoFrame))
+        pictures.extend(decoded)
         if len(pictures) >= _TRIAL_PICTURES:
             break
     return Trial(tuple(pictures), complaint)

@@ -42,6 +42,8 @@ class PlanSettings:
     #: Sound that outlasts the picture by less than this is cut, by more is kept under the last picture.
     min_tail_s: Fraction = Fraction(1, 2)
     max_audio: int = 8
+    #: A variable-rate source whose pictures would be repeated more than this on average is not worth its bursts.
+    max_repeats: int = 60
 
 
 def make_plan(probe: Probe, spec: JobSpec, settings: PlanSettings | None = None) -> Plan:
@@ -78,6 +80,7 @@ def make_plan(probe: Probe, spec: JobSpec, settings: PlanSettings | None = None)
         lead_frames=lead,
         tail_frames=tail,
         container=probe.container,
+        joined=probe.clock_jumps > 0,
     )
 
 
@@ -90,6 +93,7 @@ def plan_hash(plan: Plan) -> str:
 def picture_plan(video: VideoStream, settings: PlanSettings) -> PicturePlan:
     """Deinterlacing, tone mapping, rate and colour for this source."""
     deinterlace = video.scan is Scan.INTERLACED
+    turned = video.rotation in {90, 270}
     rate = output_rate(video, settings)
     return PicturePlan(
         deinterlace=deinterlace,
@@ -97,6 +101,8 @@ def picture_plan(video: VideoStream, settings: PlanSettings) -> PicturePlan:
         frame_rate=rate,
         source_is_cfr=not video.variable_rate and not deinterlace and rate == video.frame_rate,
         color=color_plan(video),
+        upright_width_px=video.height_px if turned else video.width_px,
+        upright_height_px=video.width_px if turned else video.height_px,
     )
 
 
@@ -110,6 +116,8 @@ def output_rate(video: VideoStream, settings: PlanSettings) -> Fraction:
     if video.variable_rate:
         # The usual distance is what the camera meant; the mean guards against losing pictures of bursts.
         rate = max(video.usual_rate, rates.at_least(video.frame_rate))
+        if rate > settings.max_repeats * video.frame_rate:
+            rate = rates.at_least(video.frame_rate)
         rate = min(rate, settings.max_frame_rate)
     if video.scan is Scan.INTERLACED:
         rate *= 2
@@ -149,7 +157,8 @@ def lead_frames(
     if gap > limit_s:
         text = f"The sound begins {float(gap):.0f} s before the picture; the part before the picture was left out."
         return 0, (text,)
-    return max(0, math.ceil(gap * rate)), ()
+    # To the nearest picture: less than half a picture of sound is lost, and a gap of 3 ms doubles no picture.
+    return max(0, _nearest(gap * rate)), ()
 
 
 def _tail_frames(audio: tuple[AudioStream, ...], *, end: Fraction, rate: Fraction, settings: PlanSettings) -> int:
@@ -207,6 +216,7 @@ def _audio_plan(number: int, stream: AudioStream) -> AudioPlan:
         language=stream.language,
         title=stream.title,
         default=stream.default,
+        start=stream.start,
     )
 
 

@@ -71,7 +71,7 @@ def _moving(container: InputContainer, limits: ProbeLimits) -> list[AvVideoStrea
     for stream in container.streams:
         if _tag(stream) in _ENCRYPTED_TAGS:
             raise EncryptedMedia(f"Stream {stream.index} is encrypted (sample entry {_tag(stream)!r}).")
-    known = [stream for stream in moving if stream.codec_context is not None]
+    known = [stream for stream in moving if _decodable(stream)]
     if not known:
         raise UnsupportedMedia(
             f"No decoder knows the codec of video stream {moving[0].index}, or its header is damaged."
@@ -95,6 +95,11 @@ def _what_else(container: InputContainer) -> str:
     )
 
 
+def _decodable(stream: Stream) -> bool:
+    """Whether there is a decoder: PyAV has no codec context for a codec it does not know, whatever its types say."""
+    return getattr(stream, "codec_context", None) is not None
+
+
 def _tag(stream: Stream) -> str:
     context = getattr(stream, "codec_context", None)
     return str(context.codec_tag) if context is not None else ""
@@ -111,7 +116,7 @@ def _measured(
     if container_name in {"gif", "apng"} and video.frames == 1:
         raise NoVideo(f"The file is a still image ({container_name.upper()} with one picture).")
     audio = tuple(
-        measure_audio(scanned.tallies[stream.index]) for stream in container.streams.audio if stream.codec_context
+        measure_audio(scanned.tallies[stream.index]) for stream in container.streams.audio if _decodable(stream)
     )
     start = min([video.start, *(stream.start for stream in audio)])
     end = max([video.start + video.duration, *(stream.start + stream.duration for stream in audio)])
@@ -125,6 +130,7 @@ def _measured(
         audio=audio,
         subtitles=tuple(_subtitle(stream) for stream in container.streams.subtitles),
         warnings=_warnings(container, scanned, found=end - start, audio=audio, moving=len(moving)),
+        clock_jumps=scanned.jumps,
     )
 
 
@@ -155,6 +161,10 @@ def _warnings(
         found_text = f"{float(found):.1f} s of it were found"
         promise = f"The header promises {float(promised):.1f} s" if promised > found else "The file is damaged"
         warnings.append(f"{promise}; {found_text}. The file was probably cut off.")
+    if scanned.jumps:
+        warnings.append(
+            f"The file's clock jumps {scanned.jumps} time(s), as in joined recordings: the parts were put end to end."
+        )
     if moving > 1:
         warnings.append(f"The file has {moving} video streams; the one with most to see was taken.")
     sounding = sum(1 for stream in audio if stream.duration > 0 and stream.channels > 0)

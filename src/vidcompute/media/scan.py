@@ -6,15 +6,17 @@ import time
 from array import array
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import TypeAlias
 
 import av
-from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Stream
-from av.video.stream import VideoStream
 
 from vidcompute.errors import LimitExceeded
+
+AnyPacket: TypeAlias = "Packet[Stream]"
 
 #: Packets kept for the trial decode, per video stream.
 SAMPLE_PACKETS = 48
@@ -22,6 +24,12 @@ SAMPLE_BYTES = 48 << 20
 
 #: The clock is looked at once per so many packets.
 _CHECK_EVERY = 2048
+
+#: libavformat/avformat.h
+_TS_DISCONT = 0x0200
+
+_JUMP_S = Fraction(10)
+_BACK_S = Fraction(1, 10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +60,11 @@ class Tally:
     encrypted: bool = False
     seen_key: bool = False
     #: The first packets, for a trial decode.
-    sample: list[Packet] = field(default_factory=list)
+    sample: list[AnyPacket] = field(default_factory=list)
     sample_bytes: int = 0
 
-    def add(self, packet: Packet, hidden: Callable[[Packet], bool]) -> None:
-        """Counts one packet."""
+    def add(self, packet: AnyPacket, hidden: Callable[[AnyPacket], bool], *, moved_ticks: int = 0) -> None:
+        """Counts one packet, whose time is `moved_ticks` later than it says."""
         self.bytes += packet.size
         self._keep(packet)
         if packet.is_keyframe and not self.seen_key:
@@ -70,6 +78,7 @@ class Tally:
         if pts is None:
             self.untimed += 1
             return
+        pts += moved_ticks
         if self.stream.type == "video":
             self.pts.append(pts)
         if self.first_pts is None or pts < self.first_pts:
@@ -78,11 +87,38 @@ class Tally:
             self.last_pts = pts
             self.last_ticks = packet.duration or 0
 
-    def _keep(self, packet: Packet) -> None:
+    def _keep(self, packet: AnyPacket) -> None:
         if len(self.sample) < SAMPLE_PACKETS and self.sample_bytes < SAMPLE_BYTES:
             self.sample.append(packet)
             self.sample_bytes += packet.size
             self.encrypted = self.encrypted or packet.has_sidedata("encryption_info")
+
+
+@dataclass(slots=True)
+class Clock:
+    """Puts the parts of a file end to end whose clock jumps, as ffmpeg does when it is not told to copy time.
+
+    Broadcast containers allow it: recordings are joined by joining bytes. A jump is 10 s in either direction
+    (ffmpeg's dts_delta_threshold), or back by more than a tenth of a second.
+    """
+
+    ahead: dict[int, tuple[Fraction, Fraction]] = field(default_factory=dict)
+    moved_s: Fraction = Fraction(0)
+    jumps: int = 0
+
+    def moved_ticks(self, packet: AnyPacket) -> int:
+        """How far this packet has to be moved, in its own ticks."""
+        time_base = packet.time_base
+        if packet.dts is None or time_base is None:
+            return 0
+        at = packet.dts * time_base + self.moved_s
+        last, expected = self.ahead.get(packet.stream_index, (at, at))
+        if abs(at - expected) > _JUMP_S or at + _BACK_S < last:
+            self.moved_s += expected - at
+            self.jumps += 1
+            at = expected
+        self.ahead[packet.stream_index] = (at, at + (packet.duration or 0) * time_base)
+        return round(self.moved_s / time_base) if self.jumps else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +127,8 @@ class Scan:
 
     tallies: dict[int, Tally]
     broken: bool
+    #: How often the file's clock jumped.
+    jumps: int
 
 
 def scan(
@@ -103,18 +141,25 @@ def scan(
     """Reads every packet of `streams`. Raises LimitExceeded when there are too many, or it takes too long."""
     tallies = {stream.index: Tally(stream) for stream in streams}
     hiding = {index: _hidden_test(tally.stream) for index, tally in tallies.items()}
+    joined = Clock() if _joinable(container) else None
     deadline = clock() + limits.timeout_s
     broken = False
     try:
         for count, packet in enumerate(container.demux([tally.stream for tally in tallies.values()])):
             if packet.size:
-                tallies[packet.stream_index].add(packet, hiding[packet.stream_index])
+                moved = joined.moved_ticks(packet) if joined else 0
+                tallies[packet.stream_index].add(packet, hiding[packet.stream_index], moved_ticks=moved)
             if count % _CHECK_EVERY == 0:
                 _check(count, late=clock() > deadline, limits=limits)
     except (av.FFmpegError, EOFError):
         # What was read before the damage still counts: half a film is better than none, and is said to be half.
         broken = True
-    return Scan(tallies, broken)
+    return Scan(tallies, broken, joined.jumps if joined else 0)
+
+
+def _joinable(container: InputContainer) -> bool:
+    """Whether the format's clock may jump (AVFMT_TS_DISCONT)."""
+    return bool(container.format.flags & _TS_DISCONT)
 
 
 def _check(count: int, *, late: bool, limits: ProbeLimits) -> None:
@@ -124,9 +169,10 @@ def _check(count: int, *, late: bool, limits: ProbeLimits) -> None:
         raise LimitExceeded(f"Reading the file's index took longer than {limits.timeout_s:.0f} s.")
 
 
-def _hidden_test(stream: Stream) -> Callable[[Packet], bool]:
+def _hidden_test(stream: Stream) -> Callable[[AnyPacket], bool]:
     """Whether a packet carries no picture of its own to show (VP8 and VP9 reference frames), by its first byte."""
-    name = stream.codec_context.name if isinstance(stream, (VideoStream, AudioStream)) and stream.codec_context else ""
+    context = getattr(stream, "codec_context", None)
+    name = context.name if context is not None else ""
     if name in {"vp8", "libvpx"}:
         # RFC 6386 §9.1: bit 4 of the frame tag is show_frame.
         return lambda packet: not memoryview(packet)[0] >> 4 & 1
@@ -135,7 +181,7 @@ def _hidden_test(stream: Stream) -> Callable[[Packet], bool]:
     return lambda _packet: False
 
 
-def _vp9_hidden(packet: Packet) -> bool:
+def _vp9_hidden(packet: AnyPacket) -> bool:
     """VP9 bitstream specification §6.2 (uncompressed header) and Annex B (superframes)."""
     data = memoryview(packet)
     if data[-1] & 0xE0 == 0xC0:  # a superframe index: the last frame inside is shown
