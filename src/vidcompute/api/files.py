@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator
 from http import HTTPStatus
 from urllib.parse import quote
 
@@ -107,6 +106,5 @@ async def _stream(blobs: Blobs, info: BlobInfo, start: int, end: int) -> AsyncIt
             yield chunk
     finally:
         # A reader that went away must not keep the file open until the collector comes.
-        if hasattr(stream, "aclose"):
-            async with aclosing(stream):
-                pass
+        if isinstance(stream, AsyncGenerator):
+            await stream.aclose()

@@ -23,6 +23,8 @@ STATUS: dict[type[VidcomputeError], HTTPStatus] = {
     errors.LimitExceeded: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.NotFound: HTTPStatus.NOT_FOUND,
     errors.Conflict: HTTPStatus.CONFLICT,
+    # The key is fine and so is the state; it is the request that does not match (Idempotency-Key draft, §2.7).
+    errors.IdempotencyConflict: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.Canceled: HTTPStatus.CONFLICT,
     errors.LeaseLost: HTTPStatus.CONFLICT,
     errors.Forbidden: HTTPStatus.FORBIDDEN,
@@ -140,8 +142,9 @@ def respond(
 
 def from_error(scope: Mapping[str, Any], error: VidcomputeError) -> ProblemResponse:
     """An error of the tree as a response."""
-    pointed = isinstance(error, errors.InvalidJobSpec) and error.pointer
-    fields = [FieldError(pointer=error.pointer, msg=error.detail)] if pointed else []
+    fields = []
+    if isinstance(error, errors.InvalidJobSpec) and error.pointer:
+        fields.append(FieldError(pointer=error.pointer, msg=error.detail))
     return respond(scope, error.problem(), status=status_of(error), fields=fields)
 
 

@@ -40,16 +40,17 @@ class EventStream(StreamingResponse):
         super().__init__(content, headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
 
 
-async def first(*waits: Coroutine[Any, Any, Any]) -> None:
-    """Return when the first of `waits` returns, with the others canceled. An error of any is raised."""
+async def first(*waits: Coroutine[Any, Any, Any]) -> Any:
+    """The result of the first of `waits` to return, with the others canceled. An error of any is raised."""
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = {group.create_task(wait) for wait in waits}
-            _, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            tasks = [group.create_task(wait) for wait in waits]
+            done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in pending:
                 task.cancel()
     except ExceptionGroup as errors:
         raise errors.exceptions[0] from None
+    return next(task.result() for task in tasks if task in done)
 
 
 async def pause(seconds: float, stopping: asyncio.Event) -> None:

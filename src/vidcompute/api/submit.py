@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass
 
 from fastapi import Request
@@ -18,7 +19,7 @@ from vidcompute.api.services import Services
 from vidcompute.api.settings import MAX_JSON_BYTES
 from vidcompute.blobs.base import BlobInfo
 from vidcompute.domain.job import JobSpec
-from vidcompute.errors import InvalidJobSpec, LimitExceeded
+from vidcompute.errors import InvalidJobSpec, LimitExceeded, NotFound
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 #: Room for boundaries, headers and the spec beside the file, when only the whole length is declared.
@@ -120,8 +121,20 @@ async def _store(part: Part, services: Services) -> Upload:
     return upload
 
 
+async def record(services: Services, upload: Upload) -> None:
+    """The row of a file that is there whole."""
+    await services.uploads.create(
+        tenant_id=services.tenant_id, upload_id=upload.id, name=upload.name, key=upload.blob.key
+    )
+    await services.uploads.complete(
+        services.tenant_id, upload.id, size_bytes=upload.blob.size_bytes, sha256=upload.blob.sha256
+    )
+
+
 async def discard(services: Services, upload: Upload) -> None:
     """Forget a file that no job took."""
+    with suppress(NotFound):
+        await services.uploads.delete(services.tenant_id, upload.id)
     await services.blobs.delete(upload.blob.key)
 
 

@@ -153,6 +153,8 @@ class _translated:  # noqa: N801 - reads as a statement
             case httpx.TransportError() | httpx.InvalidURL():
                 what = str(error) or type(error).__name__
                 raise CliError(f"cannot reach {self.server}: {what}", code=Exit.UNREACHABLE, hint=_HINT) from error
+            case _:
+                pass
 
 
 _HINT = "Is it running? `vidctl serve` starts it; --server or VIDCOMPUTE_SERVER names another."

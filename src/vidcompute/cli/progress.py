@@ -66,8 +66,8 @@ class Bars:
                 rates=rates(data),
             )
         elif event.kind in {"state", "end"} and data.get("status"):
-            done = {"completed": 100.0} if data["status"] == "succeeded" else {}
-            self._progress.update(self._task, description=f"{self._name} · {data['status']}", **done)
+            completed = 100.0 if data["status"] == "succeeded" else None
+            self._progress.update(self._task, completed=completed, description=f"{self._name} · {data['status']}")
         elif event.kind == "log" and data.get("level") in {"warning", "error"}:
             self._progress.console.print(f"[yellow]![/yellow] {escape(str(data.get('message', '')))}")
 

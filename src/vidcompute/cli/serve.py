@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from vidcompute.cli import output
 from vidcompute.cli.state import State
 
 _ROLES = ("api", "worker", "maintenance")
@@ -40,4 +41,8 @@ def serve(
 
     overrides: dict[str, Any] = {"host": host, "port": port, "data_dir": data_dir}
     config = app.load_config(path, overrides)
-    return asyncio.run(app.serve(config, frozenset(Role(role) for role in chosen)))
+
+    def announce(service: app.Service) -> None:
+        output.err().print(f"vidcompute is ready: {service.base_url}/dashboard/", markup=False)
+
+    return asyncio.run(app.serve(config, frozenset(Role(role) for role in chosen), announce=announce))

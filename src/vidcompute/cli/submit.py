@@ -45,7 +45,9 @@ def _tag(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict
 @click.option("--wait", is_flag=True, help="Follow the job until it is over.")
 @click.option("--json", "as_json", is_flag=True, help="Print the job as JSON.")
 @click.pass_obj
-def submit(state: State, source: str, *, wait: bool, as_json: bool, idempotency_key: str | None, **chosen: Any) -> int:
+def submit(
+    state: State, /, source: str, *, wait: bool, as_json: bool, idempotency_key: str | None, **chosen: Any
+) -> int:
     """Submit a file, a URL, or - for standard input. Prints the job's id."""
     spec = _spec(chosen)
 

@@ -8,9 +8,9 @@ from starlette.middleware import Middleware
 from starlette.responses import HTMLResponse, PlainTextResponse, StreamingResponse
 from starlette.routing import Route
 
+from tests.unit.api.fakes import CountingMetrics, SilentLog
 from vidcompute.api import problems
 from vidcompute.api.middleware import DATA_CSP, PAGE_CSP, BodyLimit, Observe, RequestId, SecurityHeaders
-from tests.unit.api.fakes import CountingMetrics, SilentLog
 
 
 async def read(request):

@@ -9,9 +9,10 @@ from fastapi import APIRouter, Response
 
 from vidcompute.api import sse
 from vidcompute.api.problems import documented
-from vidcompute.api.routes.jobs import shown
+from vidcompute.api.routes.jobs import job_counts, shown
 from vidcompute.api.services import Services, Use
 from vidcompute.errors import NotFound, VidcomputeError
+from vidcompute.store.feed import Following
 
 router = APIRouter(prefix="/api/v1", tags=["jobs"])
 
@@ -50,19 +51,28 @@ async def _stream(use: Services) -> AsyncIterator[bytes]:
 
 
 async def _changes(use: Services) -> AsyncIterator[bytes]:
-    with use.feed.all() as changes:
+    async with use.feed.follow(None) as changes:
         while not use.stopping.is_set():
-            await sse.first(changes.wait(timeout_s=use.settings.heartbeat_s), use.stopping.wait())
-            changed = changes.take()
-            for job_id in changed:
+            changed = await _wait(use, changes)
+            jobs = changes.take()
+            for job_id in jobs:
                 yield await _job(use, job_id)
-            if changed:
-                yield sse.message("counts", {s.value: n for s, n in (await use.jobs.counts(use.tenant_id)).items()})
+            if jobs:
+                yield sse.message("counts", (await job_counts(use)).model_dump())
                 # Whatever happens meanwhile is taken together next time.
                 await sse.pause(_PAUSE_S, use.stopping)
-            elif not use.stopping.is_set():
+            elif changed:
+                # The database connection was lost for a while: a page that connects again lists again.
+                return
+            else:
                 yield sse.comment()
     yield sse.comment("the service is restarting")
+
+
+async def _wait(use: Services, changes: Following) -> bool:
+    return (
+        bool(await sse.first(changes.wait(use.settings.heartbeat_s), use.stopping.wait())) and not use.stopping.is_set()
+    )
 
 
 async def _job(use: Services, job_id: str) -> bytes:

@@ -113,9 +113,7 @@ async def frames(
     if kind != JSON:
         rows = use.frames.export(use.tenant_id, job.id, from_ms=from_ms, to_ms=to_ms)
         return StreamingResponse(_WRITERS[kind](rows), media_type=f"{kind}; charset=utf-8" if kind != NDJSON else kind)
-    page = await use.frames.page(
-        use.tenant_id, job.id, limit=limit, cursor=cursor, from_ms=from_ms, to_ms=to_ms
-    )
+    page = await use.frames.page(use.tenant_id, job.id, limit=limit, cursor=cursor, from_ms=from_ms, to_ms=to_ms)
     return FramePage(frames=[frame_out(row) for row in page.items], next_cursor=page.next_cursor)
 
 

@@ -15,7 +15,7 @@ from vidcompute.api.schemas import JobOptions, JobRequest, QueryText, storable
 from vidcompute.api.services import Services, Use
 from vidcompute.api.settings import MAX_WAIT_S
 from vidcompute.api.sse import first
-from vidcompute.api.submit import Submission, discard, read_submission
+from vidcompute.api.submit import Submission, discard, read_submission, record
 from vidcompute.api.views import AttemptList, AttemptOut, JobCounts, JobOut, JobPage, job_out, job_path
 from vidcompute.domain.job import Job, JobStatus
 from vidcompute.store.records import JobFilter, JobSort
@@ -87,12 +87,7 @@ async def _create(use: Services, submission: Submission, key: str | None) -> tup
     upload = submission.upload
     try:
         if upload is not None:
-            await use.uploads.create(
-                tenant_id=use.tenant_id, upload_id=upload.id, name=upload.name, key=upload.blob.key
-            )
-            await use.uploads.complete(
-                use.tenant_id, upload.id, size_bytes=upload.blob.size_bytes, sha256=upload.blob.sha256
-            )
+            await record(use, upload)
         job, repeated = await use.jobs.create(
             tenant_id=use.tenant_id,
             spec=submission.spec,
@@ -129,9 +124,12 @@ async def _settled(use: Services, job: Job, wait_s: int) -> Job:
     """`job` when it is over, or as it is after `wait_s`."""
     try:
         async with asyncio.timeout(wait_s):
-            while not job.status.terminal and not use.stopping.is_set():
-                await first(use.feed.wait(job.id, timeout_s=1.0), use.stopping.wait())
-                job = await use.jobs.get(use.tenant_id, job.id)
+            async with use.feed.follow(job.id) as changes:
+                # Look after following began: a change in between is not missed.
+                while not (job := await use.jobs.get(use.tenant_id, job.id)).status.terminal:
+                    await first(changes.wait(wait_s), use.stopping.wait())
+                    if use.stopping.is_set():
+                        break
     except TimeoutError:
         pass
     return job
@@ -188,6 +186,11 @@ def tags_of(request: Request) -> dict[str, str]:
 @router.get("/counts", operation_id="countJobs", summary="Jobs by status", responses=documented(503))
 async def counts(use: Use) -> JobCounts:
     """How many jobs are in each status."""
+    return await job_counts(use)
+
+
+async def job_counts(use: Services) -> JobCounts:
+    """The tenant's jobs by status."""
     found = await use.jobs.counts(use.tenant_id)
     return JobCounts(**{status.value: found.get(status, 0) for status in JobStatus}, total=sum(found.values()))
 

@@ -21,13 +21,12 @@ from vidcompute.api.views import ProgressOut
 from vidcompute.domain.job import Job
 from vidcompute.errors import VidcomputeError
 from vidcompute.store.events import Event
+from vidcompute.store.feed import Following
 
 router = APIRouter(prefix="/api/v1/jobs", tags=["jobs"])
 
 SSE, NDJSON, TEXT = "text/event-stream", "application/x-ndjson", "text/plain"
 _PAGE = 500
-#: Upper bound of the delay of an event whose notification was lost.
-_LOOK_S = 2.0
 
 _STREAM_DOC: dict[int | str, dict[str, Any]] = {
     200: {
@@ -76,8 +75,9 @@ async def _events(use: Services, job_id: str, after: int, *, limit: int = _PAGE)
 async def _stream(use: Services, job: Job, after: int) -> AsyncIterator[bytes]:
     yield sse.opening()
     try:
-        async for piece in _Follower(use, job, after).pieces():
-            yield piece
+        async with use.feed.follow(job.id) as changes:
+            async for piece in _Follower(use, job, after, changes).pieces():
+                yield piece
     except VidcomputeError as error:
         # The status line is long gone; the client reconnects and is told then.
         yield sse.comment(error.code)
@@ -90,18 +90,17 @@ class _Follower:
     use: Services
     job: Job
     after: int
+    changes: Following
     _progress: dict[str, Any] = field(default_factory=dict)
 
     async def pieces(self) -> AsyncIterator[bytes]:
         """Encoded events until the end of the job, or of the service."""
         use = self.use
-        silent_s = 0.0
         while True:
             # Read the job before its log: if it is over by now, the log read next is complete.
             self.job = await use.jobs.get(use.tenant_id, self.job.id)
             found = await _events(use, self.job.id, self.after)
-            news = [*self._log(found), *self._changed_progress()]
-            for piece in news:
+            for piece in (*self._log(found), *self._changed_progress()):
                 yield piece
             if len(found) == _PAGE:
                 continue
@@ -110,12 +109,8 @@ class _Follower:
             if use.stopping.is_set():
                 yield sse.comment("the service is restarting")
                 return
-            pause_s = min(_LOOK_S, use.settings.heartbeat_s)
-            silent_s = 0.0 if news else silent_s + pause_s
-            if silent_s > use.settings.heartbeat_s:
-                silent_s = 0.0
+            if not await sse.first(self.changes.wait(use.settings.heartbeat_s), use.stopping.wait()):
                 yield sse.comment()
-            await sse.first(use.feed.wait(self.job.id, timeout_s=pause_s), use.stopping.wait())
 
     def _log(self, found: list[Event]) -> Iterator[bytes]:
         for event in found:

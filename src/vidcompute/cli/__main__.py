@@ -1,0 +1,5 @@
+"""`python -m vidcompute.cli` is `vidctl`."""
+
+from vidcompute.cli.main import main
+
+main()
