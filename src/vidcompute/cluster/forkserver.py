@@ -8,7 +8,7 @@ import os
 import sys
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import Any
 
 from vidcompute.cluster import link
@@ -23,21 +23,24 @@ _STDERR = 2
 class ForkServer:
     """One life of the zygote. When `on_end` is called, it and everything it started are dead."""
 
-    def __init__(self, *, on_message: Callable[[dict[str, Any]], None], on_end: Callable[[], None]) -> None:
+    def __init__(
+        self, *, on_message: Callable[[dict[str, Any]], None], on_end: Callable[[], None], grace_s: float
+    ) -> None:
+        """`grace_s` is what the killing of everything may take before the guard is killed itself."""
         self._on_message = on_message
         self._on_end = on_end
         self._sock, self._theirs = link.pair()
         self._outbox: deque[tuple[dict[str, Any], tuple[int, ...]]] = deque()
         self._stack = AsyncExitStack()
+        self._guard: asyncio.subprocess.Process | None = None
+        self._grace_s = grace_s
         self.ended = False
 
-    async def launch(
-        self, *, entry: str, preload: Sequence[str], env: Mapping[str, str] | None, grace_s: float
-    ) -> None:
+    async def launch(self, *, entry: str, preload: Sequence[str], env: Mapping[str, str] | None) -> None:
         """Start the zygote; it may still be loading its modules when this returns. Raises TaskFailed."""
         with self._theirs:
             argv = [sys.executable, "-I", "-c", _BOOT, json.dumps(sys.path)]
-            await self._stack.enter_async_context(
+            self._guard = await self._stack.enter_async_context(
                 process.child(
                     [*argv, str(self._theirs.fileno()), str(os.getpid())],
                     stdout=process.DEVNULL,
@@ -45,7 +48,7 @@ class ForkServer:
                     stderr=_STDERR,
                     pass_fds=(self._theirs.fileno(),),
                     env=env,
-                    grace_s=grace_s,
+                    grace_s=self._grace_s,
                 )
             )
         asyncio.get_running_loop().add_reader(self._sock, self._readable)
@@ -60,12 +63,17 @@ class ForkServer:
             self._flush()
 
     async def close(self) -> None:
-        """Kill the zygote and everything below it; returns when all is dead. `on_end` is not called."""
-        try:
-            self._hang_up()
-        finally:
-            # Hanging up is the signal to die; leaving the child's block waits for it, and insists after the grace.
-            await self._stack.aclose()
+        """Kill the zygote and everything below it; returns when all is dead. `on_end` is not called.
+
+        When cancelled the killing goes on by itself, and a second call waits for its end.
+        """
+        self._hang_up()
+        if self._guard is not None:
+            with suppress(TimeoutError):
+                # Hanging up is the signal to die. The guard ends last; to kill it first would free what it hunts.
+                async with asyncio.timeout(self._grace_s):
+                    await self._guard.wait()
+        await self._stack.aclose()
 
     def _readable(self) -> None:
         try:

@@ -65,7 +65,8 @@ class LocalCluster:
         `environment` (JSON) goes to every task in a memory file, never in argv or environment variables; the zygote
         does not see it. `entry` is "module:function", called in the task with (spec, environment, emit).
         `preload` are modules that tasks need. `process_env` are the environment variables of the processes, None for
-        a clean few. `notice(event, **fields)` hears what an operator should know (a structlog logger's `warning`).
+        a clean few. `grace_s` bounds `close()` where something does not even die of SIGKILL.
+        `notice(event, **fields)` hears what an operator should know (a structlog logger's `warning`).
         """
         self._node_id = node_id
         self._total = resources or machine.detect()
@@ -171,11 +172,9 @@ class LocalCluster:
                 return self._server
             if self._server is not None:
                 await self._server.close()
-            self._server = server = ForkServer(on_message=self._heard, on_end=self._zygote_ended)
+            self._server = server = ForkServer(on_message=self._heard, on_end=self._zygote_ended, grace_s=self._grace_s)
             try:
-                await server.launch(
-                    entry=self._entry, preload=self._preload, env=self._process_env, grace_s=self._grace_s
-                )
+                await server.launch(entry=self._entry, preload=self._preload, env=self._process_env)
             except TaskFailed as error:
                 await server.close()
                 raise WorkerLost(f"no task can be started: {error.detail}", evidence=error.evidence) from error
