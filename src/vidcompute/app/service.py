@@ -32,7 +32,7 @@ from vidcompute.domain.job import Job
 from vidcompute.errors import InvalidConfig, VidcomputeError
 from vidcompute.maintenance.reconcile import Reconciler
 from vidcompute.media.plan import PlanSettings
-from vidcompute.monitor import get_logger
+from vidcompute.monitor import get_logger, setup_logging
 from vidcompute.tasks.scratch import sweep
 
 ALL_ROLES = frozenset(Role)
@@ -106,6 +106,8 @@ async def running(config: Config, roles: Collection[Role] = ALL_ROLES) -> AsyncI
             house = group.create_task(_reconciler(parts).run())
             web = group.create_task(server.serve([listener]))
             try:
+                # Now, not with the first task: its modules take a second, and nobody is waiting for them yet.
+                await parts.cluster.open()
                 await server.up.wait()
                 yield service
             finally:
@@ -124,6 +126,7 @@ async def serve(
     config: Config, roles: Collection[Role] = ALL_ROLES, *, announce: Callable[[Service], None] = lambda _: None
 ) -> int:
     """Run until SIGTERM or SIGINT; a second signal ends it at once. Returns the exit code."""
+    setup_logging(config.log_level)
     log = get_logger("app")
     loop = asyncio.get_running_loop()
     started_s = time.monotonic()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from vidcompute.domain.job import Job
@@ -103,6 +104,9 @@ class Settler:
         self._count(job, "failed")
 
     def _problem(self, job: Job, error: BaseException) -> Problem:
+        if type(error) is VidcomputeError:
+            # A bug inside a task process, which told of it: treated like one of our own.
+            return replace(error.problem(), retryable=True)
         if isinstance(error, VidcomputeError):
             return error.problem()
         self._log.error("attempt.bug", job_id=job.id, attempt=job.attempt, exc_info=error)
