@@ -40,8 +40,9 @@ def _groups(root: Path) -> Iterator[Path]:
 
 
 def _upwards(mount: Path, path: str) -> Iterator[Path]:
-    # In a container the path may be the host's and not exist below our mount; the mount itself is then our group.
-    folder = mount / path.lstrip("/")
+    # In a container the path may be the host's and not exist below our mount, or lead out of it ("/../.." as seen from
+    # within a namespace); the mount itself is then our group.
+    folder = mount if ".." in Path(path).parts else mount / path.lstrip("/")
     while folder != mount and mount in folder.parents:
         if folder.is_dir():
             yield folder

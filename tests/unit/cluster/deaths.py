@@ -15,6 +15,16 @@ def survivors(pids, *, patience_s=30.0):
     return [pid for pid in pids if not _ends(pid, patience_s)]
 
 
+def parent_of(pid):
+    """The parent's pid (proc(5): second field after the name, which is in parentheses)."""
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def open_descriptors():
+    """How many descriptors this process holds, the one that counts them included."""
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
 def _ends(pid, patience_s):
     try:
         fd = os.pidfd_open(pid)
