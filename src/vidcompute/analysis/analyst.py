@@ -62,10 +62,9 @@ def analyse(
         for frame, begins_scene in mark_scenes(_frames(stream), stream.time_base):
             if frame.pts not in span:
                 continue
-            first = starts_scene is None
             if starts_scene is None:
                 starts_scene = begins_scene
-            for stretch in selection.add(frame, begins_scene=begins_scene or first):
+            for stretch in selection.add(frame, begins_scene=begins_scene):
                 desk.finish(stretch)
         for stretch in selection.finish():
             desk.finish(stretch)
@@ -99,7 +98,7 @@ class _Desk:
         name = f"a_{source.pts}.jpg"
         self._write(name, picture)
         facts = measure(stretch, picture, palette=self._palette, time_base=self._time_base)
-        self._emit(Anchor(source.pts, stretch.index, stretch.scene, facts, name))
+        self._emit(Anchor(source.pts, stretch.index, stretch.scene, facts, name, stretch.opens_scene))
 
     def _write(self, name: str, picture: Bgr) -> None:
         encoded, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, self._quality])

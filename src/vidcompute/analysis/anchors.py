@@ -60,6 +60,7 @@ class Stretch:
     frame: Frame
     index: int
     scene: int
+    opens_scene: bool
     end_pts: int
     worst_novelty: float = 0.0
     motions: list[float] = field(default_factory=list)
@@ -85,6 +86,7 @@ class Selection:
         self._pts, self._scene = array("q"), array("l")
         self._anchor, self._similarity = array("l"), array("f")
         self._scene_no = -1
+        self._opens_scene = False
         self._anchors = 0
         self._open: Stretch | None = None
         self._audition: _Audition | None = None
@@ -93,11 +95,15 @@ class Selection:
         self._last: Frame | None = None
 
     def add(self, frame: Frame, *, begins_scene: bool) -> list[Stretch]:
-        """Take the next frame; gives the stretches that are finished by it."""
+        """Take the next frame; gives the stretches that are finished by it.
+
+        The first frame may go on with the scene of the chunk before.
+        """
         finished: list[Stretch] = []
-        if begins_scene:
+        if begins_scene or not self._pts:
             finished = self.finish()
             self._scene_no += 1
+            self._opens_scene = begins_scene
             self._last = None
         row = len(self._pts)
         self._pts.append(frame.pts)
@@ -156,7 +162,8 @@ class Selection:
         self._pending.clear()
         self._anchor[row], self._similarity[row] = self._anchors, 1.0
         self._anchors += 1
-        self._open = Stretch(frame, row, self._scene_no, frame.pts, motion_before=motion_before)
+        self._open = Stretch(frame, row, self._scene_no, self._opens_scene, frame.pts, motion_before=motion_before)
+        self._opens_scene = False
         self._due.chosen(frame.pts)
 
     def _decide(self, audition: _Audition) -> None:
@@ -167,7 +174,8 @@ class Selection:
         self._pending.clear()
         self._similarity[audition.row] = 1.0
         self._anchors += 1
-        self._open = Stretch(best, audition.row, self._scene_no, audition.last_pts)
+        self._open = Stretch(best, audition.row, self._scene_no, self._opens_scene, audition.last_pts)
+        self._opens_scene = False
         self._open.motions, self._open.worst_novelty = audition.motions, audition.worst_novelty()
         self._audition = None
 

@@ -19,7 +19,7 @@ _NAMED = {
     "maroon": 0x800000, "red": 0xFF0000, "crimson": 0xDC143C, "salmon": 0xFA8072, "pink": 0xFFC0CB,
     "orange": 0xFFA500, "gold": 0xFFD700, "yellow": 0xFFFF00, "khaki": 0xF0E68C, "beige": 0xF5F5DC,
     "brown": 0xA52A2A, "sienna": 0xA0522D, "tan": 0xD2B48C, "olive": 0x808000, "darkgreen": 0x006400,
-    "green": 0x008000, "lime": 0x00FF00, "seagreen": 0x2E8B57, "teal": 0x008080, "turquoise": 0x40E0D0,
+    "green": 0x008000, "lime": 0x00FF00, "seagreen": 0x2E8B57, "teal": 0x008080, "darkslategray": 0x2F4F4F, "turquoise": 0x40E0D0,
     "skyblue": 0x87CEEB, "steelblue": 0x4682B4, "blue": 0x0000FF, "navy": 0x000080, "midnightblue": 0x191970,
     "indigo": 0x4B0082, "purple": 0x800080, "violet": 0xEE82EE, "magenta": 0xFF00FF, "lavender": 0xE6E6FA,
 }  # fmt: skip

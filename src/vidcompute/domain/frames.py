@@ -44,6 +44,8 @@ class Anchor:
     facts: Facts
     #: File name of its JPEG in the task's folder, and later the last part of its blob key.
     jpeg: str
+    #: Whether it is the first anchor of a scene that begins in this chunk.
+    opens_scene: bool = False
 
 
 @dataclass(frozen=True, slots=True)
