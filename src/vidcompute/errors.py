@@ -15,6 +15,7 @@ VidcomputeError
 ├─ Forbidden               the caller may not do this from where it calls
 ├─ NotConfigured           this service runs without the part that would do it
 ├─ Conflict                the object is not in a state that allows this
+│  ├─ IdempotencyConflict  an Idempotency-Key came back with another request
 │  └─ NotReady             the result is not there yet
 ├─ Unavailable             something outside failed to answer; retried
 │  ├─ StoreDown, QueueDown, BlobsDown
@@ -171,6 +172,14 @@ class Conflict(VidcomputeError):
     code = "conflict"
     title = "Not possible in this state"
     default_hint = "Look at the object's status first."
+
+
+class IdempotencyConflict(Conflict):
+    """An Idempotency-Key came back with another request."""
+
+    code = "idempotency_conflict"
+    title = "The Idempotency-Key was used before"
+    default_hint = "Use a new key for a new request; repeat the very same request to find its job."
 
 
 class NotReady(Conflict):

@@ -178,7 +178,7 @@ class Job:
     plan_hash: str | None
     #: Blob prefix of the published result, None before publishing. Readers follow this pointer only.
     published: str | None
-    #: Blob key, size and SHA-256 of the original, None before the first fetch.
+    #: Blob key of the original, None before the first fetch.
     source_key: str | None
     created_at: datetime
     started_at: datetime | None
@@ -188,3 +188,5 @@ class Job:
     cancel_requested_at: datetime | None
     #: Bumped on every change of the row; the api's ETag.
     revision: int
+    #: SHA-256 (hex) of the original, None before the first fetch.
+    source_sha256: str | None = None

@@ -15,7 +15,7 @@ from psycopg.rows import DictRow, dict_row
 from psycopg.types.json import Jsonb
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
-from vidcompute.errors import InvalidConfig, InvalidInput, StorageFull, StoreDown
+from vidcompute.errors import InvalidConfig, InvalidInput, StorageFull, StoreDown, VidcomputeError
 
 Connection = psycopg.AsyncConnection[DictRow]
 
@@ -55,10 +55,9 @@ class Database:
 
     async def open(self) -> None:
         """Connect. Raises StoreDown if the database does not answer within the timeout."""
-        with_timeout = self._timeout_s
         async with _translated():
             try:
-                await self._pool.open(wait=True, timeout=with_timeout)
+                await self._pool.open(wait=True, timeout=self._timeout_s)
             except BaseException:
                 await self._pool.close()
                 raise
@@ -80,6 +79,14 @@ class Database:
         """Raises StoreDown unless a statement can be run now."""
         async with self.transaction() as connection:
             await connection.execute("SELECT 1")
+
+    async def status(self) -> str:
+        """`ok`, or what is wrong, for readiness probes."""
+        try:
+            await self.ping()
+        except VidcomputeError as error:
+            return error.detail
+        return "ok"
 
 
 def checked_dsn(dsn: str) -> str:

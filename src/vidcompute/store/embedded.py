@@ -18,8 +18,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import IO, Self
-
-from psycopg.conninfo import make_conninfo
+from urllib.parse import quote
 
 from vidcompute.errors import StoreDown
 from vidcompute.monitor import get_logger
@@ -41,16 +40,16 @@ _POLL_S = 0.01
 
 
 class EmbeddedPostgres:
-    """The server of one DATA_DIR. An async context: inside, it accepts connections.
+    """The server of one folder. An async context: inside, it accepts connections.
 
     The first to start owns it and stops it; others that start meanwhile (a command beside the service) only attach.
     """
 
     def __init__(
-        self, data_dir: Path, *, system_root: Path = SYSTEM_ROOT, settings: Mapping[str, str] | None = None
+        self, folder: Path, *, system_root: Path = SYSTEM_ROOT, settings: Mapping[str, str] | None = None
     ) -> None:
-        """`system_root` is where root keeps what the unprivileged server must reach; `settings` add to SETTINGS."""
-        self._data_dir = data_dir
+        """`folder` holds data, socket and logs, and is made here; `system_root` is where root keeps what the unprivileged server must reach; `settings` add to SETTINGS."""
+        self._folder = folder
         self._system_root = system_root
         self._settings = {**SETTINGS, **(settings or {})}
         self._place: Place | None = None
@@ -69,18 +68,18 @@ class EmbeddedPostgres:
         await self.stop()
 
     @property
-    def dsn(self) -> str:
+    def url(self) -> str:
         """For the service and its tasks: may change rows, not tables."""
-        return self.conninfo(Role.APP)
+        return self.url_for(Role.APP)
 
     @property
-    def owner_dsn(self) -> str:
+    def owner_url(self) -> str:
         """For migrations."""
-        return self.conninfo(Role.OWNER)
+        return self.url_for(Role.OWNER)
 
-    def conninfo(self, role: Role, *, database: str = DATABASE) -> str:
+    def url_for(self, role: Role, *, database: str = DATABASE) -> str:
         """How `role` connects to `database` of this server."""
-        return make_conninfo("", host=str(self._found.run), user=role.value, dbname=database)
+        return f"postgresql://{role.value}@/{database}?host={quote(str(self._found.run), safe='')}"
 
     @property
     def pid(self) -> int:
@@ -102,14 +101,14 @@ class EmbeddedPostgres:
         started_s = time.monotonic()
         async with AsyncExitStack() as stack:
             who = pg_place.account()
-            place = self._place = pg_place.locate(self._data_dir, who, system_root=self._system_root)
+            place = self._place = pg_place.locate(self._folder, who, system_root=self._system_root)
             self.owned = await self._lock(stack, place)
             if not self.owned:
                 await self._attach(place)
             else:
                 await self._serve(stack, place)
                 await ensure_database(
-                    self.conninfo(Role.ADMIN, database="postgres"), name=DATABASE, owner=Role.OWNER, app=Role.APP
+                    self.url_for(Role.ADMIN, database="postgres"), name=DATABASE, owner=Role.OWNER, app=Role.APP
                 )
             self._stack = stack.pop_all()
         took_ms = round((time.monotonic() - started_s) * 1000)

@@ -7,7 +7,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
-from typing import LiteralString, cast
 
 import psycopg
 from psycopg import sql
@@ -83,7 +82,7 @@ async def _apply(connection: psycopg.AsyncConnection, wanted: Sequence[Migration
             continue
         async with connection.transaction():
             # The text is ours, shipped with the program; nothing from outside gets here.
-            await connection.execute(cast("LiteralString", migration.text))
+            await connection.execute(migration.text.encode())
             await connection.execute(
                 "INSERT INTO schema_migrations (version, name, checksum) VALUES (%s, %s, %s)",
                 (migration.version, migration.name, migration.checksum),

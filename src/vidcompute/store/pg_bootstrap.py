@@ -21,12 +21,10 @@ async def ensure_database(admin_dsn: str, *, name: str, owner: str, app: str) ->
             await _ensure_named(
                 connection, sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(name), sql.Identifier(owner))
             )
-            # Only our two roles get in. TEMPORARY: batches are staged in temporary tables before they are merged.
+            # Only our two roles get in.
             for statement in (
                 sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(sql.Identifier(name)),
-                sql.SQL("GRANT CONNECT, TEMPORARY ON DATABASE {} TO {}").format(
-                    sql.Identifier(name), sql.Identifier(app)
-                ),
+                sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(sql.Identifier(name), sql.Identifier(app)),
             ):
                 await connection.execute(statement)
     except psycopg.OperationalError as error:

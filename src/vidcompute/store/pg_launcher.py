@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 
 _PR_SET_PDEATHSIG = 1
 
@@ -36,10 +37,11 @@ def main(argv: list[str]) -> None:
         sys.exit(125)
 
 
-def _tie():  # type: ignore[no-untyped-def]  # noqa: ANN202 - ctypes' own type
+def _tie() -> Callable[..., int]:
     import ctypes  # noqa: PLC0415 - not needed, and not everywhere there, when nothing is tied
 
-    return ctypes.CDLL(None, use_errno=True).prctl
+    prctl: Callable[..., int] = ctypes.CDLL(None, use_errno=True).prctl
+    return prctl
 
 
 if __name__ == "__main__":

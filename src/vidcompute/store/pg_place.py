@@ -25,7 +25,6 @@ SYSTEM_ROOT = Path("/var/lib/vidcompute")
 ACCOUNTS = ("postgres", "daemon", "bin", "nobody")
 #: sockaddr_un holds 107 bytes, and Postgres adds "/.s.PGSQL.5432.lock".
 _MAX_SOCKET_DIR_BYTES = 85
-_POINTER = "postgres.location"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,33 +90,32 @@ def account() -> Account:
     )
 
 
-def locate(data_dir: Path, who: Account, *, system_root: Path) -> Place:
-    """The server's place for `data_dir`, with its folders made.
+def locate(folder: Path, who: Account, *, system_root: Path) -> Place:
+    """The server's place for `folder`, with its folders made.
 
-    `data_dir`/postgres where the account can get there; else (root only) a folder below `system_root`, which a small
-    file in `data_dir` points to: with that file gone, the database of an earlier life is not taken for ours.
+    `folder` itself where the account can get there; else (root only) one below `system_root`, which a small file
+    beside `folder` points to: with that file gone, the database of an earlier life is not taken for ours.
     """
-    data_dir = data_dir.resolve()
-    pointer = data_dir / _POINTER
-    inside = data_dir / "postgres"
+    folder = folder.resolve()
+    pointer = folder.with_name(f"{folder.name}.location")
     try:
-        data_dir.mkdir(parents=True, exist_ok=True)
+        folder.parent.mkdir(parents=True, exist_ok=True)
         if pointer.is_file():
             base = Path(pointer.read_text("utf-8").strip())
-        elif inside.exists() or reachable(data_dir, who, os.X_OK):
-            base = inside
+        elif folder.exists() or reachable(folder.parent, who, os.X_OK):
+            base = folder
         else:
             base = system_root / f"pg-{secrets.token_hex(6)}"
             _make_public(system_root)
             pointer.write_text(f"{base}\n", "utf-8")
         place = Place(base, who)
         _make_public(base) if who.switch else own_folder(base, who)
-        for folder in (place.data, place.log, place.run):
-            own_folder(folder, who)
+        for private in (place.data, place.log, place.run):
+            own_folder(private, who)
         _make_public(place.conf)
     except OSError as error:
         raise InvalidConfig(
-            f"the database's folder in {data_dir} cannot be made: {error.strerror} ({error.filename})",
+            f"the database's folder {folder} cannot be made: {error.strerror} ({error.filename})",
             hint="Name another folder with --data-dir, or set DATABASE_URL to a PostgreSQL server.",
         ) from error
     if not reachable(place.data, who, os.R_OK | os.W_OK | os.X_OK):

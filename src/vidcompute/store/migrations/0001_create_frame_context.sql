@@ -71,6 +71,8 @@ CREATE INDEX IF NOT EXISTS jobs_dead ON jobs (tenant_id, created_at DESC, id DES
 CREATE INDEX IF NOT EXISTS jobs_tags ON jobs USING gin (tags jsonb_path_ops);
 CREATE INDEX IF NOT EXISTS jobs_source ON jobs (tenant_id, source_sha256) WHERE source_sha256 IS NOT NULL;
 
+CREATE INDEX IF NOT EXISTS jobs_upload ON jobs (tenant_id, (spec ->> 'input')) WHERE spec ->> 'input' LIKE 'upload:%';
+
 CREATE TABLE IF NOT EXISTS job_counts (
     tenant_id text NOT NULL REFERENCES tenants ON DELETE CASCADE,
     status text NOT NULL,
@@ -183,8 +185,8 @@ CREATE TABLE IF NOT EXISTS frame_description (
     model text NOT NULL,
     prompt_version int NOT NULL,
     desc_no int,
-    start_ms bigint NOT NULL,
-    end_ms bigint NOT NULL,
+    start_ms bigint,
+    end_ms bigint,
     source text NOT NULL,
     status text NOT NULL,
     context jsonb NOT NULL,
@@ -193,7 +195,7 @@ CREATE TABLE IF NOT EXISTS frame_description (
     cost_usd numeric(14, 6) NOT NULL DEFAULT 0,
     ocr_cpu_s real NOT NULL DEFAULT 0,
     extra jsonb NOT NULL DEFAULT '{}',
-    created_at timestamptz NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now(),
     -- Text on screen is indexed unstemmed, so that names and numbers are found as they are written, and
     -- stemmed, so that a query which mixes it with the summary finds both in one configuration.
     tsv tsvector NOT NULL GENERATED ALWAYS AS (
@@ -204,10 +206,11 @@ CREATE TABLE IF NOT EXISTS frame_description (
         || setweight(jsonb_to_tsvector('simple', coalesce(context -> 'ocr_text', '[]'), '["string"]'), 'D')
     ) STORED,
     PRIMARY KEY (job_id, kind, anchor_pts, model, prompt_version),
-    CHECK (end_ms >= start_ms)
+    CHECK (end_ms >= start_ms),
+    CHECK ((desc_no IS NULL) = (start_ms IS NULL) AND (desc_no IS NULL) = (end_ms IS NULL))
 ) WITH (fillfactor = 85);
 COMMENT ON TABLE frame_description IS 'What is said of an anchor; written as replies land, so a retry asks only for what is missing';
-COMMENT ON COLUMN frame_description.desc_no IS 'Number in presentation order, NULL until the frames are merged; never a key';
+COMMENT ON COLUMN frame_description.desc_no IS 'Number in presentation order, from 0; NULL until frames point here; never a key';
 COMMENT ON COLUMN frame_description.start_ms IS 'First and last frame that point at this anchor';
 COMMENT ON COLUMN frame_description.source IS 'Who said it: `local` facts, or the provider';
 COMMENT ON COLUMN frame_description.ocr_cpu_s IS 'CPU seconds spent on reading text';
