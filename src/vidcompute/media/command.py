@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
-from vidcompute.domain.plan import AudioPlan, ChunkPlan, Plan, RenditionPlan
+from vidcompute.domain.plan import AnalysisPlan, AudioPlan, ChunkPlan, Plan, RenditionPlan
 from vidcompute.media.demuxers import ANALYZE_US, PROBE_BYTES, VIDEO_DEMUXERS
 from vidcompute.media.encoders import Grid, encoder_flags
-from vidcompute.media.flags import Command, Flag, descriptors, flag
+from vidcompute.media.flags import Command, Flag, flag
 from vidcompute.media.graph import chunk_graph, first_frame_time
 
 #: Larger than any probe limit that makes sense: a stream may grow in the middle, after the probe has looked.
@@ -28,78 +28,48 @@ _PLAIN_MP4 = "+cmaf+empty_moov+delay_moov"
 
 
 def chunk_command(
-    plan: Plan,
-    chunk: ChunkPlan,
-    *,
-    ffmpeg: Path,
-    source: int | Path,
-    analysis: int | Path | None,
-    progress: int | None,
-    directory: Path,
-    threads: int,
+    plan: Plan, chunk: ChunkPlan, *, ffmpeg: Path, input_fd: int, analysis_fd: int | None, threads: int
 ) -> Command:
-    """All renditions of one chunk, as fragmented MP4 named `<rendition>.mp4` in `directory`.
+    """All renditions of one chunk, as fragmented MP4 named `<rendition>.mp4` in the working directory.
 
-    `source` is a descriptor at offset 0 that no other process shares (they would share its offset), or a path.
-    `analysis` is where the NUT stream of small pictures goes, None for none; `progress` takes `-progress` lines.
+    `input_fd` is the source, opened by nobody else (a descriptor shared with another process shares its offset).
+    `analysis_fd` takes the NUT stream of small pictures; None, or a plan without analysis, makes none.
     """
-    looks = analysis is not None and plan.analysis is not None
+    looks = analysis_fd is not None and plan.analysis is not None
     flags = [
-        *_general(progress),
+        *_general(),
         *_clock(plan, plan.origin + plan.lead_frames / plan.picture.frame_rate),
         *_seek(plan, chunk),
-        *_input(source, threads),
+        *_input(input_fd, threads),
         flag("-filter_complex_threads", threads, reason="scaling may use as many cores as decoding"),
         flag("-filter_complex", chunk_graph(plan, chunk, look=looks), reason="one decode feeds every output"),
     ]
     for rung in plan.renditions:
         flags += _rendition(plan, rung, threads)
-    if looks and analysis is not None:
-        flags += _analysis(plan, analysis)
+    if looks:
+        flags += _analysis(plan.analysis, analysis_fd)
     return Command(
         program=ffmpeg,
         flags=tuple(flags),
-        directory=directory,
         outputs=tuple(f"{rung.name}.mp4" for rung in plan.renditions),
-        fds=descriptors([source, analysis, progress]),
+        input_fd=input_fd,
+        analysis_fd=analysis_fd if looks else None,
     )
 
 
-def audio_command(
-    plan: Plan,
-    audio: AudioPlan,
-    *,
-    ffmpeg: Path,
-    source: int | Path,
-    progress: int | None,
-    directory: Path,
-    threads: int,
-) -> Command:
+def audio_command(plan: Plan, audio: AudioPlan, *, ffmpeg: Path, input_fd: int, threads: int = 1) -> Command:
     """One whole sound track as fragmented MP4 named `<audio>.mp4`, exactly as long as the picture.
 
     The encoder's priming is left to an edit list: 1024 samples come before zero, and players that read it stay in
     sync with the picture to the sample.
     """
-    samples = round(plan.duration * audio.sample_rate_hz)
-    layout = "mono" if audio.channels == 1 else "stereo"
-    origin = f"({plan.origin.numerator}/{plan.origin.denominator})"
-    steps = [
-        f"asetpts=PTS-{origin}/TB",
-        # first_pts=0 fills or cuts the beginning, async=1 fills holes with silence: sound never slides under the picture.
-        f"aresample={audio.sample_rate_hz}:async=1:first_pts=0",
-        f"aformat=channel_layouts={layout}",
-        f"apad=whole_len={samples}",
-        f"atrim=end_sample={samples}",
-    ]
     name = f"{audio.name}.mp4"
     flags = [
-        *_general(progress),
+        *_general(),
         *_clock(plan, audio.start),
-        *_input(source, threads),
+        *_input(input_fd, threads),
         flag(
-            "-filter_complex",
-            f"[0:{audio.stream_index}]{','.join(steps)}[{audio.name}]",
-            reason="the picture's clock and length: silence where there is no sound",
+            "-filter_complex", _sound(plan, audio), reason="the picture's clock and length: silence where there is none"
         ),
         flag("-map", f"[{audio.name}]"),
         flag("-c:a", "aac", "-profile:a", "aac_low", reason="AAC-LC plays everywhere"),
@@ -112,21 +82,28 @@ def audio_command(
         flag("-use_editlist", 1, reason="CMAF mode drops it, and then sound is 21 ms late"),
         flag("-f", "mp4", name),
     ]
-    return Command(
-        program=ffmpeg,
-        flags=tuple(flags),
-        directory=directory,
-        outputs=(name,),
-        fds=descriptors([source, progress]),
-    )
+    return Command(program=ffmpeg, flags=tuple(flags), outputs=(name,), input_fd=input_fd)
 
 
-def _general(progress: int | None) -> Iterator[Flag]:
+def _sound(plan: Plan, audio: AudioPlan) -> str:
+    samples = round(plan.duration * audio.sample_rate_hz)
+    layout = "mono" if audio.channels == 1 else "stereo"
+    steps = [
+        f"asetpts=PTS-({plan.origin.numerator}/{plan.origin.denominator})/TB",
+        # first_pts=0 fills or cuts the beginning, async=1 fills holes with silence: sound never slides under the picture.
+        f"aresample={audio.sample_rate_hz}:async=1:first_pts=0",
+        f"aformat=channel_layouts={layout}",
+        f"apad=whole_len={samples}",
+        f"atrim=end_sample={samples}",
+    ]
+    return f"[0:{audio.stream_index}]{','.join(steps)}[{audio.name}]"
+
+
+def _general() -> Iterator[Flag]:
     yield flag("-hide_banner", "-nostdin", reason="no chatter, and never a question that waits for an answer")
     yield flag("-loglevel", "level+warning", reason="each line with its level, so that errors can be counted")
     yield flag("-y", reason="a retry writes over what a killed try left")
-    if progress is not None:
-        yield flag("-nostats", "-progress", f"pipe:{progress}", "-stats_period", "0.5", reason="progress for programs")
+    yield flag("-nostats", "-progress", "pipe:1", "-stats_period", "0.5", reason="progress for programs, on stdout")
 
 
 def _clock(plan: Plan, start: Fraction) -> Iterator[Flag]:
@@ -145,7 +122,7 @@ def _seek(plan: Plan, chunk: ChunkPlan) -> Iterator[Flag]:
         yield flag("-noaccurate_seek", reason="the graph cuts by counting pictures; seconds would be off by one")
 
 
-def _input(source: int | Path, threads: int) -> Iterator[Flag]:
+def _input(input_fd: int, threads: int) -> Iterator[Flag]:
     yield flag("-threads", threads, reason="of the decoder")
     yield flag("-max_pixels", MAX_PIXELS, reason="a picture larger than this is an attack on memory")
     yield flag(
@@ -156,12 +133,8 @@ def _input(source: int | Path, threads: int) -> Iterator[Flag]:
         "-probesize", PROBE_BYTES, "-analyzeduration", ANALYZE_US, reason="see the same streams as the probe did"
     )
     yield flag("-format_whitelist", VIDEO_DEMUXERS, reason="no playlists: they would open other files")
-    if isinstance(source, int):
-        yield flag("-protocol_whitelist", "fd", reason="nothing but the one open file")
-        yield flag("-fd", source, "-i", "fd:", reason="an open file: no name can lead anywhere else")
-    else:
-        yield flag("-protocol_whitelist", "file", reason="no network")
-        yield flag("-i", f"file:{source}", reason="the prefix keeps odd names (-x, http:) from meaning anything")
+    yield flag("-protocol_whitelist", "fd", reason="nothing but the one open file")
+    yield flag("-fd", input_fd, "-i", "fd:", reason="an open file: no name can lead anywhere else")
 
 
 def _rendition(plan: Plan, rung: RenditionPlan, threads: int) -> Iterator[Flag]:
@@ -189,16 +162,14 @@ def _container() -> Iterator[Flag]:
     yield flag("-fflags", "+bitexact", reason="no dates or version strings: equal input, equal bytes")
 
 
-def _analysis(plan: Plan, target: int | Path) -> Iterator[Flag]:
-    assert plan.analysis is not None
-    time_base = plan.analysis.time_base
+def _analysis(analysis: AnalysisPlan | None, analysis_fd: int | None) -> Iterator[Flag]:
+    assert analysis is not None
+    time_base = f"{analysis.time_base.numerator}:{analysis.time_base.denominator}"
     yield flag("-map", "[look]", reason="small pictures for cuts, anchors and text: never written to disk")
     yield flag("-c:v", "rawvideo", "-pix_fmt", "yuv420p", reason="no encoder: the reader is next door")
     yield flag("-fps_mode", "passthrough", reason="each source picture once, at its own time")
-    yield flag(
-        "-enc_time_base", f"{time_base.numerator}:{time_base.denominator}", reason="the source's own ticks, unrounded"
-    )
+    yield flag("-enc_time_base", time_base, reason="the source's own ticks, unrounded")
     yield flag("-avoid_negative_ts", "disabled", reason="the muxer would move the clock")
     yield flag("-flush_packets", 1, reason="the reader works while we encode")
-    name = f"pipe:{target}" if isinstance(target, int) else f"file:{target}"
-    yield flag("-write_index", 0, "-f", "nut", name, reason="a stream, read once, never sought")
+    yield flag("-write_index", 0, reason="a stream, read once, never sought")
+    yield flag("-f", "nut", f"pipe:{analysis_fd}", reason="keeps every time stamp, unlike raw frames")

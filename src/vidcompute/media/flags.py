@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,22 +21,23 @@ def flag(*args: object, reason: str = "") -> Flag:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A program, its flags, and the folder to run it in: outputs are named relative to `directory`."""
+    """A program and its flags. Outputs are named relative to the folder it is run in; progress goes to stdout."""
 
     program: Path
     flags: tuple[Flag, ...]
-    directory: Path
-    #: File names that the program writes into `directory`.
+    #: File names that the program writes into its working directory.
     outputs: tuple[str, ...]
-    #: Descriptors that the program must inherit, beside the three standard ones.
-    fds: tuple[int, ...] = ()
+    #: The descriptor of the source, which the program must inherit.
+    input_fd: int
+    #: The descriptor that the analysis stream is written to, inherited as well.
+    analysis_fd: int | None = None
+
+    @property
+    def fds(self) -> tuple[int, ...]:
+        """Descriptors that the program must inherit, beside the three standard ones."""
+        return (self.input_fd,) if self.analysis_fd is None else (self.input_fd, self.analysis_fd)
 
     @property
     def argv(self) -> list[str]:
         """The command line as a list: no shell ever sees it."""
         return [str(self.program), *(arg for part in self.flags for arg in part.args)]
-
-
-def descriptors(ends: Sequence[object]) -> tuple[int, ...]:
-    """Those of `ends` that are descriptors rather than paths (or nothing)."""
-    return tuple(end for end in ends if isinstance(end, int))
