@@ -200,7 +200,8 @@ def _environment(config: Config, folders: Folders, *, key: bytes, ffmpeg: Path, 
         ),
         file_roots=tuple(str(root) for root in config.file_roots),
         allow_private_networks=config.allow_private_networks,
-        threads=0,
+        # A fixed count, not the machine's cores: the same chunk encodes to the same bytes on every node.
+        threads=4,
         ocr=config.ocr,
     )
 
