@@ -54,7 +54,7 @@ def analyse(
     # More threads than one would only wait for each other on pictures this small.
     cv2.setNumThreads(1)
     span = span or Span()
-    with open_pictures(fd) as stream:
+    with open_pictures(fd, plan) as stream:
         pace = Pace(plan.mode, plan.max_anchors_per_s, stream.time_base)
         desk = _Desk(directory, emit, quality=jpeg_quality, pace=pace)
         selection = Selection(pace)

@@ -17,6 +17,7 @@ import av.error
 import numpy as np
 from numpy.typing import NDArray
 
+from vidcompute.domain.plan import AnalysisPlan
 from vidcompute.errors import OutputInvalid
 
 #: 8-bit samples, shape (height, width).
@@ -29,7 +30,7 @@ _HINT = "This is a defect of the analysis stream, not of the source; the attempt
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """One picture: BT.601 limited range (16 black, 235 white), chroma at half size. `pts` in the stream's time base."""
+    """One picture: BT.601 limited range (16 black, 235 white), chroma at half size. `pts` is the source's own."""
 
     pts: int
     luma: Plane
@@ -41,6 +42,7 @@ class Picture:
 class PictureStream:
     """Pictures in presentation order; iterate once."""
 
+    #: The source stream's, not the pipe's.
     time_base: Fraction
     width_px: int
     height_px: int
@@ -48,8 +50,10 @@ class PictureStream:
 
 
 @contextmanager
-def open_pictures(fd: int) -> Iterator[PictureStream]:
+def open_pictures(fd: int, plan: AnalysisPlan) -> Iterator[PictureStream]:
     """The analysis stream that another process writes to the pipe `fd`, which stays the caller's.
+
+    `plan` says how the source's time stamps are got back from those on the pipe.
 
     Raises OutputInvalid if there is no such stream in it, or if it breaks in the middle of a picture.
     """
@@ -68,14 +72,16 @@ def open_pictures(fd: int) -> Iterator[PictureStream]:
             raise OutputInvalid(f"the analysis stream holds {found}, expected small yuv420p pictures", hint=_HINT)
         if stream.time_base is None:
             raise OutputInvalid("the analysis stream has no time base", hint=_HINT)
-        yield PictureStream(stream.time_base, context.width, context.height, _decoded(container, stream))
+        pictures = _decoded(container, stream, plan)
+        yield PictureStream(plan.time_base, context.width, context.height, pictures)
 
 
-def _decoded(container: av.container.InputContainer, stream: av.VideoStream) -> Iterator[Picture]:
+def _decoded(container: av.container.InputContainer, stream: av.VideoStream, plan: AnalysisPlan) -> Iterator[Picture]:
+    assert stream.time_base is not None
     last_pts: int | None = None
     try:
         for frame in container.decode(stream):
-            pts = frame.pts
+            pts = None if frame.pts is None else plan.source_pts(frame.pts, stream.time_base)
             # A frame row's key is its pts: pictures that a broken source gave one time stamp each keep a row.
             if pts is None or (last_pts is not None and pts <= last_pts):
                 pts = 0 if last_pts is None else last_pts + 1
