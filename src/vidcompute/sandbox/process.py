@@ -105,10 +105,17 @@ async def _end(proc: asyncio.subprocess.Process, grace_s: float) -> None:
         # A second cancellation lands in the wait above; this inner block still runs, and does not wait for grace.
         # The group is signalled even when its leader is gone, for what the leader may have left behind.
         _signal_group(proc, signal.SIGKILL)
-        # Closes our ends of the pipes: unread output would otherwise keep the transport, and a warning, alive.
-        proc._transport.close()  # type: ignore[attr-defined]  # noqa: SLF001 - asyncio gives no public way to it
-        if proc.returncode is None:
-            await proc.wait()
+        transport: asyncio.SubprocessTransport = proc._transport  # type: ignore[attr-defined]  # noqa: SLF001 - there is no public way to it
+        try:
+            # Output that nobody reads would keep the transport alive, and in some Pythons the wait below too.
+            for number in range(3):
+                if (pipe := transport.get_pipe_transport(number)) is not None:
+                    pipe.close()
+            if proc.returncode is None:
+                await proc.wait()
+        finally:
+            # Only now: closing polls, and would take the exit code away from the loop's own child watcher.
+            transport.close()
 
 
 async def _exited(proc: asyncio.subprocess.Process) -> None:
