@@ -338,3 +338,29 @@ def from_problem(problem: Problem) -> VidcomputeError:
     error = kind.__new__(kind)
     VidcomputeError.__init__(error, problem.detail, hint=problem.hint, evidence=problem.evidence)
     return error
+
+
+def principal(error: BaseException) -> BaseException:
+    """The one that decides out of a (nested) group of errors that came together.
+
+    A lost lease, then a wish to end, then a bug, then what is final, then what may be retried; cancellation last,
+    because siblings are cancelled by the first failure.
+    """
+    return min(_leaves(error), key=_rank)
+
+
+def _rank(leaf: BaseException) -> int:
+    if isinstance(leaf, LeaseLost):
+        return 0
+    if isinstance(leaf, Canceled):
+        return 1
+    if isinstance(leaf, VidcomputeError):
+        return 4 if leaf.retryable else 3
+    # By name: this module knows no event loop.
+    return 5 if type(leaf).__name__ == "CancelledError" else 2
+
+
+def _leaves(error: BaseException) -> list[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        return [leaf for inner in error.exceptions for leaf in _leaves(inner)]
+    return [error]

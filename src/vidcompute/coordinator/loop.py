@@ -9,9 +9,9 @@ from datetime import datetime
 
 from vidcompute.coordinator.run import JobRun
 from vidcompute.coordinator.scheduler import TaskScheduler
-from vidcompute.coordinator.settle import Settler, principal
+from vidcompute.coordinator.settle import Settler
 from vidcompute.domain.job import Job
-from vidcompute.errors import Canceled, LeaseLost, VidcomputeError
+from vidcompute.errors import Canceled, LeaseLost, VidcomputeError, principal
 from vidcompute.monitor import Metrics, get_logger
 from vidcompute.queue.base import Lease, Queue
 from vidcompute.store.jobs import JobStore

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -13,28 +12,6 @@ from vidcompute.errors import Canceled, LeaseLost, Problem, VidcomputeError
 from vidcompute.monitor import Metrics, get_logger
 from vidcompute.queue.base import Lease, Queue
 from vidcompute.store.jobs import JobStore
-
-
-def principal(error: BaseException) -> BaseException:
-    """The one error that decides, out of a (nested) group: a lost lease, then a bug, then what is final, then the rest."""
-    leaves = list(_leaves(error))
-
-    def rank(leaf: BaseException) -> int:
-        if isinstance(leaf, LeaseLost):
-            return 0
-        if isinstance(leaf, Canceled):
-            return 1
-        if isinstance(leaf, VidcomputeError):
-            return 4 if leaf.retryable else 3
-        return 5 if isinstance(leaf, asyncio.CancelledError) else 2
-
-    return min(leaves, key=rank)
-
-
-def _leaves(error: BaseException) -> list[BaseException]:
-    if isinstance(error, BaseExceptionGroup):
-        return [leaf for inner in error.exceptions for leaf in _leaves(inner)]
-    return [error]
 
 
 class Settler:

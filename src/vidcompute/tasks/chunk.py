@@ -13,7 +13,7 @@ from vidcompute import wire
 from vidcompute.blobs.base import Blobs
 from vidcompute.domain.frames import Anchor
 from vidcompute.domain.plan import ChunkPlan, Plan
-from vidcompute.errors import VidcomputeError
+from vidcompute.errors import VidcomputeError, principal
 from vidcompute.media.command import chunk_command
 from vidcompute.media.encode import EncodeResult, run_ffmpeg
 from vidcompute.media.progress import Progress
@@ -71,9 +71,12 @@ class _Chunk:
         if self._analyst is None:
             return await self._encode(descriptor, None), None
         reader, writer = os.pipe()
-        async with asyncio.TaskGroup() as group:
-            seeing = group.create_task(self._analyst.run(reader, lambda anchor: self._hear(blobs, anchor)))
-            encoding = group.create_task(self._encode(descriptor, writer))
+        try:
+            async with asyncio.TaskGroup() as group:
+                seeing = group.create_task(self._analyst.run(reader, lambda anchor: self._hear(blobs, anchor)))
+                encoding = group.create_task(self._encode(descriptor, writer))
+        except BaseExceptionGroup as failed:
+            raise principal(failed) from failed
         return encoding.result(), seeing.result()
 
     async def _encode(self, descriptor: int, analysis_fd: int | None) -> EncodeResult:

@@ -9,6 +9,7 @@ from typing import Any
 from vidcompute import wire
 from vidcompute.blobs.base import Blobs
 from vidcompute.domain.plan import Plan
+from vidcompute.errors import principal
 from vidcompute.media.manifest import Manifest
 from vidcompute.media.package import PackageInputs, package
 from vidcompute.media.verify import Verification, verify
@@ -85,9 +86,12 @@ async def _upload(task: Task, blobs: Blobs, out: Path, published: str) -> None:
         done += 1
         task.progress("uploading", done=done, total=len(files))
 
-    async with asyncio.TaskGroup() as group:
-        for path in files:
-            group.create_task(put(path))
+    try:
+        async with asyncio.TaskGroup() as group:
+            for path in files:
+                group.create_task(put(path))
+    except BaseExceptionGroup as failed:
+        raise principal(failed) from failed
 
 
 def _files(folder: Path) -> list[Path]:

@@ -4,8 +4,7 @@ import asyncio
 
 import pytest
 
-from vidcompute.coordinator.settle import principal
-from vidcompute.errors import Canceled, EncoderFailed, LeaseLost, NoVideo, StoreDown
+from vidcompute.errors import Canceled, EncoderFailed, LeaseLost, NoVideo, StoreDown, principal
 
 LOST, CANCELED, BUG = LeaseLost("l"), Canceled("c"), KeyError("k")
 FINAL, TRANSIENT, ENDED = NoVideo("n"), StoreDown("s"), asyncio.CancelledError()
