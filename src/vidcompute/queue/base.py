@@ -71,7 +71,10 @@ class Queue(Protocol):
         ...
 
     async def wait(self, timeout_s: float) -> None:
-        """Return when something may have become ready, at the latest after `timeout_s`. Spurious returns are allowed."""
+        """Return when something may have become ready, at the latest after `timeout_s`. Spurious returns are allowed.
+
+        Returns at once while something is ready, so call it only after `lease` gave less than there was room for.
+        """
         ...
 
     async def extend(self, leases: Sequence[Lease], *, for_s: float) -> frozenset[Lease]:
@@ -126,5 +129,5 @@ class Queue(Protocol):
         ...
 
     async def close(self) -> None:
-        """Release connections and wake every waiter."""
+        """Release connections and wake every waiter. Later calls raise QueueDown."""
         ...
