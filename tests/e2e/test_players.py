@@ -1,0 +1,110 @@
+"""The judges: what we publish must play in the players that people use, in a real browser."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from playwright.async_api import Page
+
+from tests.e2e.static_server import serving
+from tests.integration.packaging.encoded import encode
+from tests.unit.media.synthetic import RATE, audio_plan
+
+PLAYERS = Path(__file__).parents[1] / "players"
+FRAMES = 200
+DURATION_S = float(FRAMES / RATE)
+HALF_FRAME_S = float(1 / RATE / 2)
+AAC_PACKET_S = 1024 / 48000
+
+JUDGES = [("hls", "master.m3u8"), ("shaka", "master.m3u8"), ("shaka", "manifest.mpd"), ("dash", "manifest.mpd")]
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+
+
+@pytest.fixture(scope="module")
+def base_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server with a result of two rungs and two languages from three chunks, one of one picture, and the players."""
+    if not (PLAYERS / "node_modules").is_dir():
+        cure = "the players are not installed; run: python scripts/install_players.py"
+        if os.environ.get("CI", "").lower() in {"1", "true"}:
+            pytest.fail(cure)
+        pytest.skip(cure)
+    work = tmp_path_factory.mktemp("players")
+    sounds = [audio_plan("a0"), audio_plan("a1", language="deu", default=False)]
+    rungs = [("v0", 320, 180), ("v1", 128, 72)]
+    encode(work, frames=FRAMES, chunk_starts=[0, 90, 120], rungs=rungs, audio=sounds).package(work / "usual")
+    encode(work, frames=1).package(work / "one")
+    encode(work, frames=45, audio=sounds[:1]).package(work / "short")
+    with serving(players=PLAYERS, media=work) as url:
+        yield url
+
+
+async def open_player(page: Page, base_url: str, player: str, source: str) -> None:
+    query = urlencode({"player": player, "source": f"{base_url}/media/{source}"})
+    await page.goto(f"{base_url}/players/index.html?{query}")
+    await page.wait_for_function("judge.errors.length || document.querySelector('video').readyState >= 2")
+
+
+async def report(page: Page) -> dict[str, Any]:
+    return await page.evaluate("judge.report()")
+
+
+def covers(ranges: list[list[float]], *, start_s: float, end_s: float, within_s: float) -> bool:
+    """Whether `ranges` is one range from start to end."""
+    return ranges == [[pytest.approx(start_s, abs=within_s), pytest.approx(end_s, abs=within_s)]]
+
+
+@pytest.mark.parametrize(("player", "playlist"), JUDGES)
+async def test_a_stream_plays_from_its_first_picture_to_its_end(page: Page, base_url: str, player: str, playlist: str):
+    await open_player(page, base_url, player, f"usual/{playlist}")
+    before = await report(page)
+    await page.evaluate("judge.playToEnd(4)")
+    after = await report(page)
+
+    assert after["errors"] == []
+    assert before["firstFrameS"] == pytest.approx(0, abs=HALF_FRAME_S)
+    assert after["durationS"] == pytest.approx(DURATION_S, abs=2 * AAC_PACKET_S)
+    assert after["currentS"] == pytest.approx(after["durationS"], abs=0.001)
+    tracks = after["tracks"]
+    assert covers(tracks["video"], start_s=0, end_s=DURATION_S, within_s=HALF_FRAME_S), tracks
+    assert covers(tracks["audio"], start_s=0, end_s=DURATION_S, within_s=AAC_PACKET_S), tracks
+    assert len(after["buffered"]) == 1
+
+
+@pytest.mark.parametrize(("player", "playlist"), JUDGES)
+async def test_seeking_near_the_end_and_back_works(page: Page, base_url: str, player: str, playlist: str):
+    await open_player(page, base_url, player, f"usual/{playlist}")
+
+    await page.evaluate(f"judge.seek({DURATION_S - 0.3})")
+    near_end = await report(page)
+    await page.evaluate("judge.seek(2.5)")
+    await page.evaluate("judge.playToEnd(4)")
+    after = await report(page)
+
+    assert near_end["currentS"] == pytest.approx(DURATION_S - 0.3, abs=HALF_FRAME_S)
+    assert after["errors"] == []
+    assert after["ended"]
+
+
+@pytest.mark.parametrize(("player", "playlist"), JUDGES)
+async def test_a_clip_shorter_than_a_segment_plays(page: Page, base_url: str, player: str, playlist: str):
+    await open_player(page, base_url, player, f"short/{playlist}")
+    await page.evaluate("judge.playToEnd(1)")
+    after = await report(page)
+
+    assert after["errors"] == []
+    assert after["frames"] > 40
+
+
+@pytest.mark.parametrize(("player", "playlist"), JUDGES)
+async def test_a_clip_of_one_picture_shows_it(page: Page, base_url: str, player: str, playlist: str):
+    await open_player(page, base_url, player, f"one/{playlist}")
+    found = await report(page)
+
+    assert found["errors"] == []
+    assert found["firstFrameS"] == pytest.approx(0, abs=HALF_FRAME_S)
