@@ -14,7 +14,7 @@ from vidcompute.domain.plan import AnalysisPlan, AudioPlan, ChunkPlan, Plan, Ren
 from vidcompute.media.demuxers import ANALYZE_US, PROBE_BYTES, VIDEO_DEMUXERS
 from vidcompute.media.encoders import Grid, encoder_flags
 from vidcompute.media.flags import Command, Flag, flag
-from vidcompute.media.graph import chunk_graph, first_frame_time
+from vidcompute.media.graph import chunk_graph, first_frame_time, sound_graphs
 
 #: Larger than any probe limit that makes sense: a stream may grow in the middle, after the probe has looked.
 MAX_PIXELS = 8192 * 8192
@@ -40,6 +40,7 @@ def chunk_command(
         *_general(),
         *_clock(plan, plan.origin + plan.lead_frames / plan.picture.frame_rate),
         *_seek(plan, chunk),
+        *_pictures(),
         *_input(input_fd, threads),
         flag("-filter_complex_threads", threads, reason="scaling may use as many cores as decoding"),
         flag("-filter_complex", chunk_graph(plan, chunk, look=looks), reason="one decode feeds every output"),
@@ -68,9 +69,7 @@ def audio_command(plan: Plan, audio: AudioPlan, *, ffmpeg: Path, input_fd: int, 
         *_general(),
         *_clock(plan, audio.start),
         *_input(input_fd, threads),
-        flag(
-            "-filter_complex", _sound(plan, audio), reason="the picture's clock and length: silence where there is none"
-        ),
+        *_sound(plan, audio),
         flag("-map", f"[{audio.name}]"),
         flag("-c:a", "aac", "-profile:a", "aac_low", reason="AAC-LC plays everywhere"),
         flag("-b:a", audio.bitrate_bps, reason="transparent for most ears"),
@@ -85,18 +84,12 @@ def audio_command(plan: Plan, audio: AudioPlan, *, ffmpeg: Path, input_fd: int, 
     return Command(program=ffmpeg, flags=tuple(flags), outputs=(name,), input_fd=input_fd)
 
 
-def _sound(plan: Plan, audio: AudioPlan) -> str:
-    samples = round(plan.duration * audio.sample_rate_hz)
-    layout = "mono" if audio.channels == 1 else "stereo"
-    steps = [
-        f"asetpts=PTS-({plan.origin.numerator}/{plan.origin.denominator})/TB",
-        # first_pts=0 fills or cuts the beginning, async=1 fills holes with silence: sound never slides under the picture.
-        f"aresample={audio.sample_rate_hz}:async=1:first_pts=0",
-        f"aformat=channel_layouts={layout}",
-        f"apad=whole_len={samples}",
-        f"atrim=end_sample={samples}",
-    ]
-    return f"[0:{audio.stream_index}]{','.join(steps)}[{audio.name}]"
+def _sound(plan: Plan, audio: AudioPlan) -> Iterator[Flag]:
+    plain, timed = sound_graphs(plan, audio)
+    reason = "a graph of its own, begun anew when a broadcast changes from stereo to surround"
+    yield flag("-filter_complex", plain, reason=reason)
+    reason = "the picture's clock and length, silence where there is no sound; it sees no change of format"
+    yield flag("-filter_complex", timed, reason=reason)
 
 
 def _general() -> Iterator[Flag]:
@@ -122,12 +115,14 @@ def _seek(plan: Plan, chunk: ChunkPlan) -> Iterator[Flag]:
         yield flag("-noaccurate_seek", reason="the graph cuts by counting pictures; seconds would be off by one")
 
 
+def _pictures() -> Iterator[Flag]:
+    yield flag("-max_pixels", MAX_PIXELS, reason="a picture larger than this is an attack on memory")
+    reason = "a size that changes midway is scaled; a new graph would begin at zero again"
+    yield flag("-reinit_filter", 0, reason=reason)
+
+
 def _input(input_fd: int, threads: int) -> Iterator[Flag]:
     yield flag("-threads", threads, reason="of the decoder")
-    yield flag("-max_pixels", MAX_PIXELS, reason="a picture larger than this is an attack on memory")
-    yield flag(
-        "-reinit_filter", 0, reason="a size that changes midway is scaled; a new graph would begin at zero again"
-    )
     yield flag("-max_error_rate", 1, reason="half a film is better than none: the result is judged, not the exit code")
     yield flag(
         "-probesize", PROBE_BYTES, "-analyzeduration", ANALYZE_US, reason="see the same streams as the probe did"

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fractions import Fraction
 
-from vidcompute.domain.plan import AnalysisPlan, ChunkPlan, ColorPlan, Plan, RenditionPlan
+from vidcompute.domain.plan import AnalysisPlan, AudioPlan, ChunkPlan, ColorPlan, Plan, RenditionPlan
 
 #: Tone mapping (after scaling, where there are fewest pixels): to linear light, to BT.709 primaries, roll the
 #: highlights off (hable keeps detail in clouds and lamps), back to video. 100 nits is the reference white of SDR.
@@ -31,15 +31,36 @@ def chunk_graph(plan: Plan, chunk: ChunkPlan, *, look: bool) -> str:
     source = f"[0:{plan.video_stream_index}]"
     said = _say(plan.picture.color)
     if not look or plan.analysis is None:
-        return ";".join([f"{source}{_join([said, *_timeline(plan, chunk)])}[r0]", *_rungs(plan)])
+        return ";".join([f"{source}{','.join([said, *_timeline(plan, chunk)])}[r0]", *_rungs(plan)])
     return ";".join(
         [
             f"{source}{said},split=2[main][tap]",
-            f"[tap]{_join(_look(plan, plan.analysis, chunk))}[look]",
-            f"[main]{_join(_timeline(plan, chunk))}[r0]",
+            f"[tap]{','.join(_look(plan, plan.analysis, chunk))}[look]",
+            f"[main]{','.join(_timeline(plan, chunk))}[r0]",
             *_rungs(plan),
         ]
     )
+
+
+def sound_graphs(plan: Plan, audio: AudioPlan) -> tuple[str, str]:
+    """Two graphs in a row: the first makes one format of whatever comes, the second puts it on the picture's clock.
+
+    ffmpeg begins a graph anew when its input's format changes, and a graph that fills up from zero would do so twice.
+    """
+    layout = "mono" if audio.channels == 1 else "stereo"
+    samples = round(plan.duration * audio.sample_rate_hz)
+    plain = [
+        f"[0:{audio.stream_index}]asetpts=PTS-({plan.origin.numerator}/{plan.origin.denominator})/TB",
+        f"aresample={audio.sample_rate_hz}",
+        f"aformat=sample_fmts=fltp:channel_layouts={layout}[plain]",
+    ]
+    timed = [
+        # first_pts=0 fills or cuts the beginning, async=1 fills holes: sound never slides under the picture.
+        "[plain]aresample=async=1:first_pts=0",
+        f"apad=whole_len={samples}",
+        f"atrim=end_sample={samples}[{audio.name}]",
+    ]
+    return ",".join(plain), ",".join(timed)
 
 
 def first_frame_time(plan: Plan, chunk: ChunkPlan) -> Fraction:
@@ -77,7 +98,7 @@ def _rungs(plan: Plan) -> Iterator[str]:
     last = len(plan.renditions) - 1
     for number, rung in enumerate(plan.renditions):
         steps = _convert(plan, rung) if number == 0 else _resize(rung)
-        chain = f"[r{number}]{_join(steps)}"
+        chain = f"[r{number}]{','.join(steps)}"
         yield f"{chain}[{rung.name}]" if number == last else f"{chain},split=2[{rung.name}][r{number + 1}]"
 
 
@@ -144,8 +165,3 @@ def _levels(color: ColorPlan) -> str:
     if color.rgb:
         return ":out_color_matrix=bt709:out_range=limited"
     return ":in_range=full:out_range=limited" if color.full_range else ""
-
-
-def _join(filters: object) -> str:
-    assert not isinstance(filters, str)
-    return ",".join(filters)  # type: ignore[arg-type]
