@@ -98,6 +98,8 @@ def bare_app(settings: ApiSettings, *, metrics: HttpMetrics, log: EventLog) -> F
         docs_url=None,
         redoc_url=None,
         openapi_url="/openapi.json",
+        # A redirect loses the body of a POST in many clients; one address per thing is enough.
+        redirect_slashes=False,
         middleware=_layers(settings, metrics=metrics, log=log),
     )
     for router in ROUTERS:

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request, Response
-from pydantic import Field
+from fastapi import Path as PathParam
 
 from vidcompute.api import files
 from vidcompute.api.problems import FieldError, InvalidFields, documented
@@ -22,9 +22,7 @@ from vidcompute.store.records import JobFilter, JobSort
 
 router = APIRouter(prefix="/api/v1/jobs", tags=["jobs"])
 
-JobId = Annotated[
-    str, Field(max_length=64, pattern=r"^[A-Za-z0-9_-]+$", examples=["job_0199f3a1c2d47b6e8a5f0c1d2e3f4a5b"])
-]
+JobId = Annotated[str, PathParam(examples=["job_0199f3a1c2d47b6e8a5f0c1d2e3f4a5b"])]
 
 _SUBMIT_BODY: dict[str, Any] = {
     "requestBody": {

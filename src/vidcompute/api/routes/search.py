@@ -9,8 +9,8 @@ from fastapi import APIRouter, Query, Request
 from pydantic import Field
 
 from vidcompute.api.problems import FieldError, InvalidFields, documented
-from vidcompute.api.routes.jobs import JobId, tags_of
-from vidcompute.api.schemas import Text
+from vidcompute.api.routes.jobs import tags_of
+from vidcompute.api.schemas import QueryText, Text
 from vidcompute.api.services import Use
 from vidcompute.api.views import Out, job_path
 from vidcompute.errors import NotConfigured
@@ -57,7 +57,7 @@ async def search(
     *,
     q: Annotated[Text, Query(max_length=10_000, description='Words; "a phrase", or, -not.')],
     mode: SearchMode = SearchMode.TEXT,
-    job_id: JobId | None = None,
+    job_id: QueryText = None,
     cursor: Annotated[str | None, Query(max_length=500)] = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
 ) -> SearchOut:
