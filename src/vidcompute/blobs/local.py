@@ -80,7 +80,7 @@ class LocalBlobs:
             raise FileNotFoundError(path)
         if move and (found := await self._blocking(key, self._tree.take, path, parts)):
             return BlobInfo(key, found.st_size, _etag(found))
-        with await self._blocking(key, path.open, "rb") as file:
+        with await self._blocking(key, _open_source, path) as file:
             info = await self.put_stream(key, self._pieces(key, file, None))
         if move:
             path.unlink()  # noqa: ASYNC240 - an instant
@@ -209,6 +209,11 @@ def _etag(found: os.stat_result) -> str:
     return f"{found.st_mtime_ns:x}-{found.st_size:x}"
 
 
+def _open_source(path: Path) -> IO[bytes]:
+    # No link: the file may come out of a box, and a link planted there would publish what it points to.
+    return os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb", buffering=0)
+
+
 def _create(path: Path) -> IO[bytes]:
     return path.open("xb", buffering=0)
 
@@ -246,6 +251,8 @@ def _failures(key: str) -> Iterator[None]:
     except (IsADirectoryError, NotADirectoryError, FileExistsError) as error:
         raise InvalidInput(f"{key!r} collides with an object or a folder of objects of that name") from error
     except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise InvalidInput(f"a symbolic link cannot become the object {key}") from error
         if error.errno in _FULL:
             raise StorageFull(f"no room to write {key}: {error.strerror}") from error
         raise BlobsDown(f"the folder of objects does not work for {key}: {error.strerror}") from error

@@ -75,9 +75,12 @@ async def detect(ffmpeg: Path | None = None, *, timeout_s: float = 20.0) -> Laye
     if failed is not None:
         raise failed
     said = json.loads(line)
+    missing = dict(said["missing"])
+    if os.getuid() == 0 and policy.user is None:
+        missing["user"] = "root, without the capabilities to become another user"
     return LayerReport(
         active=tuple(name for name in box.LAYERS if name in said["active"]),
-        missing=dict(said["missing"]),
+        missing=missing,
         landlock_abi=int(said["landlock_abi"]),
         bubblewrap=shutil.which("bwrap") is not None,
     )

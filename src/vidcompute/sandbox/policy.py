@@ -11,6 +11,9 @@ from pathlib import Path
 #: still inside the 65536 ids that a rootless container maps.
 _BOX_ID = 61_080
 
+#: CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_FOWNER, CAP_KILL, CAP_SETGID, CAP_SETUID; Docker grants them by default.
+_NEEDED = sum(1 << bit for bit in (0, 1, 3, 5, 6, 7))
+
 
 class SandboxMode(StrEnum):
     """`auto`: every layer that the kernel has. `required`: all or nothing. `off`: only limits, no isolation."""
@@ -55,8 +58,28 @@ class BoxPolicy:
 
 
 def unprivileged_ids() -> tuple[int, int] | None:
-    """The (uid, gid) that boxed processes of a service run by root become; None when we are not root."""
-    return (_BOX_ID, _BOX_ID) if os.getuid() == 0 else None
+    """The (uid, gid) that boxed processes of a service run by root become.
+
+    None when we are not root, or a root that could not become them, hand them a folder, read what they wrote there
+    and kill them: in containers that drop capabilities or map few ids.
+    """
+    if os.getuid() != 0:
+        return None
+    able = has_capabilities(Path("/proc/self/status").read_text())
+    mapped = all(maps_id(Path(f"/proc/self/{kind}_map").read_text(), _BOX_ID) for kind in ("uid", "gid"))
+    return (_BOX_ID, _BOX_ID) if able and mapped else None
+
+
+def has_capabilities(status: str) -> bool:
+    """Whether /proc/self/status grants what changing, serving and ending another user's processes takes."""
+    effective = next((line.split()[1] for line in status.splitlines() if line.startswith("CapEff:")), "0")
+    return int(effective, 16) & _NEEDED == _NEEDED
+
+
+def maps_id(id_map: str, number: int) -> bool:
+    """Whether a user namespace's map (lines of inside, outside, count) contains `number`."""
+    ranges = (line.split() for line in id_map.splitlines())
+    return any(int(first) <= number < int(first) + int(count) for first, _, count in ranges)
 
 
 def prepare_scratch(path: Path, policy: BoxPolicy) -> None:
@@ -66,5 +89,5 @@ def prepare_scratch(path: Path, policy: BoxPolicy) -> None:
     The box reaches it as its working directory, so its parents may be closed to that user: name outputs relatively.
     """
     path.mkdir(mode=0o700, parents=True)
-    if policy.user is not None and os.getuid() == 0:
+    if policy.user is not None:
         os.chown(path, *policy.user)

@@ -135,6 +135,17 @@ async def test_a_missing_source_file_is_not_taken_for_a_missing_object(blobs: Lo
         await blobs.put_file("t/a", tmp_path / "none", move=True)
 
 
+@pytest.mark.parametrize("move", [False, True])
+async def test_a_link_does_not_become_an_object(blobs: LocalBlobs, tmp_path: Path, move: bool) -> None:
+    (tmp_path / "secret").write_bytes(b"secret")
+    (tmp_path / "output.mp4").symlink_to("secret")
+
+    with pytest.raises(InvalidInput, match="symbolic link"):
+        await blobs.put_file("t/a", tmp_path / "output.mp4", move=move)
+
+    assert await blobs.head("t/a") is None
+
+
 def parts(url: str) -> tuple[str, dict[str, str]]:
     split = urlsplit(url)
     return unquote(split.path).removeprefix("/blobs/"), dict(parse_qsl(split.query))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,13 @@ from tests.unit.sandbox.lifetime import dead_within
 from vidcompute.sandbox.process import CLEAN_ENV, run
 
 ROOT = Path(__file__).parents[3]
+#: The modules of this very interpreter, installed or not.
+HERE = {**CLEAN_ENV, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
 
 
 async def case(name: str, *, code: int = 0) -> dict[str, Any]:
     argv = [sys.executable, "-W", "error", "-m", "tests.unit.sandbox.fork_cases", name]
-    done = await run(argv, timeout_s=60, cwd=ROOT, env=CLEAN_ENV)
+    done = await run(argv, timeout_s=60, cwd=ROOT, env=HERE)
     assert done.code == code, done.stderr_tail
     said: dict[str, Any] = json.loads(done.stdout)
     return said
