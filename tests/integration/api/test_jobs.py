@@ -87,9 +87,9 @@ async def test_a_queue_that_is_down_does_not_lose_the_job(bench, monkeypatch):
 
 async def test_a_caller_who_prefers_to_wait_gets_the_end(bench):
     async def work():
-        while not (found := await bench.jobs.unfinished(limit=1)):
-            await asyncio.sleep(0.01)
-        started = await bench.jobs.begin(found[0].job_id, node="n1")
+        await bench.queue.wait(10)
+        [lease] = await bench.queue.lease(1, for_s=60)
+        started = await bench.jobs.begin(lease.job_id, node="n1")
         await bench.jobs.succeed(started.id, started.attempt)
 
     async with asyncio.TaskGroup() as group:

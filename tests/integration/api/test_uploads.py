@@ -1,5 +1,6 @@
 """Files that come with their job."""
 
+import asyncio
 import hashlib
 import json
 
@@ -118,6 +119,4 @@ async def test_a_client_that_goes_away_leaves_nothing(bench):
 
 
 async def open_raw(client):
-    import asyncio
-
     return await asyncio.open_connection(client.base_url.host, client.base_url.port)
