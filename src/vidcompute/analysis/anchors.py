@@ -31,8 +31,8 @@ _AUDITION_S = 2.0
 _SETTLED_S = 0.25
 #: Frames whose small picture is kept until the next anchor: 14 kB each; older ones stay with the anchor before.
 _MOST_OPEN = 900
-#: A stretch in which no block moves further than this, for at least half a second, is frozen.
-_FROZEN_NOVELTY, _FROZEN_S = 4.0, 0.5
+#: A stretch in which no block differs by more than noise does, for at least half a second, is frozen.
+_FROZEN_NOVELTY, _FROZEN_S = 6.0, 0.5
 
 
 @dataclass(frozen=True, slots=True)
