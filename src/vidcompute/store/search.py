@@ -133,8 +133,10 @@ class _Stretch:
 class SearchStore:
     """Full-text search over descriptions that frames point at."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, candidates: int = CANDIDATES) -> None:
+        """At most `candidates` hits are ranked; which ones of more is not defined, and `capped` says so."""
         self._db = database
+        self._candidates = candidates
 
     async def search(
         self,
@@ -160,15 +162,15 @@ class SearchStore:
             "quote": "'",
             "job": job_uuid(job_id) if job_id else None,
             "tags": jsonb(tags) if tags else None,
-            "cap": CANDIDATES + 1,
+            "cap": self._candidates + 1,
             "weight": _PREFIX_WEIGHT,
         }
         async with self._db.transaction() as connection:
             if job_id is not None:
                 await _existing(connection, tenant_id, job_id)
             hits = await (await connection.execute(_HITS, values)).fetchall()
-            capped = len(hits) > CANDIDATES
-            stretches = sorted(_stretches(hits[:CANDIDATES]), key=lambda stretch: stretch.order)
+            capped = len(hits) > self._candidates
+            stretches = sorted(_stretches(hits[: self._candidates]), key=lambda stretch: stretch.order)
             if after is not None:
                 stretches = [stretch for stretch in stretches if stretch.order > after]
             shown = stretches[:limit]
