@@ -23,6 +23,7 @@ from typing import Any
 import httpx
 
 from vidcompute import app
+from vidcompute.monitor import setup_logging
 
 #: Clips of these families are ordinary video: they must succeed and verify.
 MUST_SUCCEED = ("nat_", "edit_", "scr_", "spk_", "deriv_")
@@ -132,6 +133,7 @@ async def _judge(client: httpx.AsyncClient, job: dict[str, Any], result: Result)
 @asynccontextmanager
 async def service(data_dir: Path, cpu: float | None) -> AsyncIterator[httpx.AsyncClient]:
     """A service of our own on a free port, and a client to it."""
+    setup_logging("error")
     config = app.load_config(None, {"data_dir": data_dir, "port": 0, "cpu": cpu, "log_level": "error"})
     async with (
         app.running(config) as running,

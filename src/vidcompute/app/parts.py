@@ -37,6 +37,7 @@ from vidcompute.store.migrate import migrate
 from vidcompute.store.search import SearchStore
 from vidcompute.store.uploads import UploadStore
 from vidcompute.tasks.environment import Limits, TaskEnvironment
+from vidcompute.tasks.scratch import remove
 
 #: Imported once by the zygote, so that a task costs a fork and not a second of imports.
 PRELOAD = (
@@ -124,6 +125,7 @@ async def open_parts(config: Config, stack: AsyncExitStack) -> Parts:
         entry="vidcompute.tasks.main:run",
         preload=PRELOAD,
         notice=get_logger("cluster").warning,
+        tidy=lambda task_id: remove(folders.scratch, task_id),
     )
     stack.push_async_callback(cluster.close)
     queue = MemoryQueue(

@@ -37,6 +37,10 @@ class _Running:
     alarm: asyncio.TimerHandle | None = None
 
 
+def _nothing_left(task_id: str) -> None:
+    """What is done after a task where nobody asked for anything."""
+
+
 def _silent(event: str, **_: Any) -> None:
     pass
 
@@ -59,6 +63,7 @@ class LocalCluster:
         process_env: Mapping[str, str] | None = None,
         grace_s: float = 5.0,
         notice: Callable[..., None] = _silent,
+        tidy: Callable[[str], None] = _nothing_left,
     ) -> None:
         """`resources` None means what the machine gives us.
 
@@ -67,6 +72,8 @@ class LocalCluster:
         `preload` are modules that tasks need. `process_env` are the environment variables of the processes, None for
         a clean few. `grace_s` bounds `close()` where something does not even die of SIGKILL.
         `notice(event, **fields)` hears what an operator should know (a structlog logger's `warning`).
+        `tidy(task_id)` is called when a task's whole tree is dead, before its final event: a killed task cannot
+        clean up after itself.
         """
         self._node_id = node_id
         self._total = resources or machine.detect()
@@ -76,6 +83,7 @@ class LocalCluster:
         self._process_env = process_env
         self._grace_s = grace_s
         self._notice = notice
+        self._tidy = tidy
         self._running: dict[str, _Running] = {}
         self._said: deque[tuple[TaskEvent, Feed, int]] = deque()
         self._news = asyncio.Event()
@@ -259,6 +267,7 @@ class LocalCluster:
         assert running.feed is not None
         running.feed.finish()
         tail = running.feed.output_tail
+        self._tidy(running.spec.id)
         final = running.feed.final or last_word(running.spec, verdict=running.verdict, status=status, output_tail=tail)
         self._forget(running)
         self._say(final, running.feed, 0)

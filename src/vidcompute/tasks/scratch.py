@@ -31,6 +31,11 @@ def scratch(root: Path, name: str) -> Iterator[Path]:
         os.close(lock)
 
 
+def remove(root: Path, name: str) -> None:
+    """Remove the folder of a holder that is known to be dead; one that cleaned up itself is no error."""
+    shutil.rmtree(root / name, ignore_errors=True)
+
+
 def sweep(root: Path) -> int:
     """Remove every folder below `root` whose holder is dead; how many that were."""
     removed = 0
