@@ -11,6 +11,7 @@ import functools
 from collections.abc import Hashable
 from typing import Any, TypeVar, cast
 
+import pydantic.dataclasses  # noqa: F401 - loaded with the first dataclass otherwise, and inside the box no file opens
 from pydantic import TypeAdapter
 
 T = TypeVar("T")

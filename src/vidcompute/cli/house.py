@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from vidcompute.cli import output
 from vidcompute.cli.state import CliError, Exit
+
+if TYPE_CHECKING:
+    from vidcompute.config import Config
 
 _CONFIG = click.option(
     "--config", "path", type=click.Path(path_type=Path, dir_okay=False), help="Default: ./vidcompute.yaml."
@@ -38,6 +41,15 @@ def explain(file: Path, *, preset: str, heights: tuple[int, ...], codec: str, en
     click.echo(app.explain(file, spec))
 
 
+def _quietly(path: Path | None, data_dir: Path | None) -> Config:
+    """The configuration, with the service's log lines kept out of a command's answer."""
+    from vidcompute.config import load  # noqa: PLC0415 - pydantic is slow to load
+    from vidcompute.monitor import setup_logging  # noqa: PLC0415 - structlog, likewise
+
+    setup_logging("error")
+    return load(path=path, overrides={"data_dir": data_dir})
+
+
 @click.command()
 @_CONFIG
 @_DATA_DIR
@@ -46,7 +58,7 @@ def doctor(*, path: Path | None, data_dir: Path | None, as_json: bool) -> int:
     """Check this machine; each problem comes with its cure. Exits 1 if anything is wrong."""
     from vidcompute import app  # noqa: PLC0415 - heavy; only where it is needed
 
-    checks = app.doctor_checks(app.load_config(path, {"data_dir": data_dir}))
+    checks = app.doctor_checks(_quietly(path, data_dir))
     if as_json:
         output.print_json([{"name": c.name, "ok": c.ok, "detail": c.detail, "fix": c.fix} for c in checks])
     else:
@@ -65,7 +77,7 @@ def migrate(*, path: Path | None, data_dir: Path | None) -> None:
     """Bring the database schema up to date; `serve` does this by itself with the embedded database."""
     from vidcompute import app  # noqa: PLC0415 - heavy; only where it is needed
 
-    applied = asyncio.run(app.migrate(app.load_config(path, {"data_dir": data_dir})))
+    applied = asyncio.run(app.migrate(_quietly(path, data_dir)))
     for name in applied:
         click.echo(name)
     if not applied:

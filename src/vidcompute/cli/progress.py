@@ -90,7 +90,8 @@ class Lines:
             self._console.print(f"{data['level']}: {data.get('message', '')}", markup=False)
             return
         word = data.get("phase") if event.kind == "progress" else data.get("status")
-        if word and word != self._last:
+        # That a job is running is said by its phases.
+        if word and word not in {self._last, "running"}:
             self._last = str(word)
             self._console.print(self._last, markup=False)
 
