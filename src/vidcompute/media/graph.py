@@ -52,12 +52,14 @@ def sound_graphs(plan: Plan, audio: AudioPlan) -> tuple[str, str]:
     plain = [
         f"[0:{audio.stream_index}]asetpts=PTS-({plan.origin.numerator}/{plan.origin.denominator})/TB",
         f"aresample={audio.sample_rate_hz}",
-        f"aformat=sample_fmts=fltp:channel_layouts={layout}[plain]",
+        f"aformat=sample_fmts=fltp:channel_layouts={layout}",
+        # Silence after the end, more than enough. Here, because the end of a file does not get through to a second
+        # graph's filters: they are stopped with what they hold.
+        f"apad=pad_len={samples}[plain]",
     ]
     timed = [
         # first_pts=0 fills or cuts the beginning, async=1 fills holes: sound never slides under the picture.
         "[plain]aresample=async=1:first_pts=0",
-        f"apad=whole_len={samples}",
         f"atrim=end_sample={samples}[{audio.name}]",
     ]
     return ",".join(plain), ",".join(timed)

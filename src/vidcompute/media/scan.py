@@ -96,13 +96,15 @@ class Tally:
 
 @dataclass(slots=True)
 class Clock:
-    """Puts the parts of a file end to end whose clock jumps, as ffmpeg does when it is not told to copy time.
+    """Puts the parts of one stream end to end whose clock jumps, as ffmpeg does when it is not told to copy time.
 
     Broadcast containers allow it: recordings are joined by joining bytes. A jump is 10 s in either direction
-    (ffmpeg's dts_delta_threshold), or back by more than a tenth of a second.
+    (ffmpeg's dts_delta_threshold), or back by more than a tenth of a second. Each stream has a clock of its own,
+    because each is read by a command of its own: sound of the first part may come after pictures of the second.
     """
 
-    ahead: dict[int, tuple[Fraction, Fraction]] = field(default_factory=dict)
+    last: Fraction | None = None
+    expected: Fraction = Fraction(0)
     moved_s: Fraction = Fraction(0)
     jumps: int = 0
 
@@ -112,12 +114,11 @@ class Clock:
         if packet.dts is None or time_base is None:
             return 0
         at = packet.dts * time_base + self.moved_s
-        last, expected = self.ahead.get(packet.stream_index, (at, at))
-        if abs(at - expected) > _JUMP_S or at + _BACK_S < last:
-            self.moved_s += expected - at
+        if self.last is not None and (abs(at - self.expected) > _JUMP_S or at + _BACK_S < self.last):
+            self.moved_s += self.expected - at
             self.jumps += 1
-            at = expected
-        self.ahead[packet.stream_index] = (at, at + (packet.duration or 0) * time_base)
+            at = self.expected
+        self.last, self.expected = at, at + (packet.duration or 0) * time_base
         return round(self.moved_s / time_base) if self.jumps else 0
 
 
@@ -141,20 +142,21 @@ def scan(
     """Reads every packet of `streams`. Raises LimitExceeded when there are too many, or it takes too long."""
     tallies = {stream.index: Tally(stream) for stream in streams}
     hiding = {index: _hidden_test(tally.stream) for index, tally in tallies.items()}
-    joined = Clock() if _joinable(container) else None
+    clocks = {index: Clock() for index in tallies} if _joinable(container) else {}
     deadline = clock() + limits.timeout_s
     broken = False
     try:
         for count, packet in enumerate(container.demux([tally.stream for tally in tallies.values()])):
             if packet.size:
-                moved = joined.moved_ticks(packet) if joined else 0
-                tallies[packet.stream_index].add(packet, hiding[packet.stream_index], moved_ticks=moved)
+                index = packet.stream_index
+                moved = clocks[index].moved_ticks(packet) if clocks else 0
+                tallies[index].add(packet, hiding[index], moved_ticks=moved)
             if count % _CHECK_EVERY == 0:
                 _check(count, late=clock() > deadline, limits=limits)
     except (av.FFmpegError, EOFError):
         # What was read before the damage still counts: half a film is better than none, and is said to be half.
         broken = True
-    return Scan(tallies, broken, joined.jumps if joined else 0)
+    return Scan(tallies, broken, max((joined.jumps for joined in clocks.values()), default=0))
 
 
 def _joinable(container: InputContainer) -> bool:
