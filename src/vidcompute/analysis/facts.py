@@ -19,6 +19,8 @@ _BLACK, _SPAN = 16.0, 219.0
 _STROKE_PX = 11
 #: Height of the step from a stroke to its surroundings, 8-bit: subtitles and signs are made to be read.
 _STROKE_STEP = 100
+#: On a mostly even picture (a screen, a slide) small grey print counts too: there is no texture to mistake for it.
+_EVEN_STEP, _EVEN_SHARE, _EVEN_GRADIENT = 50, 0.8, 6
 #: Window whose share of strokes is taken: a short word of the smallest readable size.
 _WORD_PX = (24, 8)
 _TEXT_SCALES = 3
@@ -53,8 +55,9 @@ def text_likelihood(luma: Plane) -> float:
     animated and screen clips; with subtitles drawn in: 98 %) and fires on 23 % of those without.
     """
     densest, scaled = 0.0, luma
+    step = _EVEN_STEP if _is_even(luma) else _STROKE_STEP
     for _ in range(_TEXT_SCALES):
-        densest = max(densest, _stroke_density(scaled))
+        densest = max(densest, _stroke_density(scaled, step))
         height, width = scaled.shape
         if min(height, width) < 2 * _WORD_PX[1]:
             break
@@ -63,11 +66,16 @@ def text_likelihood(luma: Plane) -> float:
     return _unit(densest)
 
 
-def _stroke_density(luma: Plane) -> float:
+def _is_even(luma: Plane) -> bool:
+    gradient = cv2.morphologyEx(luma, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8))
+    return bool(np.count_nonzero(np.asarray(gradient) <= _EVEN_GRADIENT) >= _EVEN_SHARE * luma.size)
+
+
+def _stroke_density(luma: Plane, step: int) -> float:
     across, beside = np.ones((1, _STROKE_PX), np.uint8), np.ones((3, 5), np.uint8)
     bright = cv2.dilate(cv2.morphologyEx(luma, cv2.MORPH_TOPHAT, across), beside)
     dark = cv2.dilate(cv2.morphologyEx(luma, cv2.MORPH_BLACKHAT, across), beside)
-    _, strokes = cv2.threshold(cv2.min(bright, dark), _STROKE_STEP - 1, 255, cv2.THRESH_BINARY)
+    _, strokes = cv2.threshold(cv2.min(bright, dark), step - 1, 255, cv2.THRESH_BINARY)
     # Beyond the edge there are no strokes: half a word at the edge counts half.
     return float(np.max(cv2.blur(strokes, _WORD_PX, borderType=cv2.BORDER_CONSTANT))) / 255
 
