@@ -29,7 +29,7 @@ def read_all(data: bytes) -> None:
         return
     for fragment in fragments:
         assert 0 <= fragment.moof.offset < fragment.mdat.end <= len(data)
-        assert sum(fragment.sizes) == fragment.mdat.size - fragment.mdat.header
+        assert sum(fragment.samples.sizes) == fragment.mdat.size - fragment.mdat.header
 
 
 @given(st.sampled_from([VIDEO, SOUND]), st.lists(st.tuples(st.integers(0, 2**16), st.integers(0, 255)), max_size=8))

@@ -20,6 +20,9 @@ from vidcompute.media.tracks import Head, Track, TrackKind, read_head
 
 _CODEC_PREFIXES = {Codec.H264: ("avc1.",), Codec.HEVC: ("hvc1.", "hev1."), Codec.AV1: ("av01.",), Codec.VP9: ("vp09.",)}
 
+#: H.264 and HEVC hold at most 16 pictures for reordering; negative offsets double the reach.
+_REORDER_LIMIT = 32
+
 
 @dataclass(frozen=True, slots=True)
 class Piece:
@@ -109,22 +112,24 @@ class ChunkWalk:
         frame, where = self._frames, f"{self._where(chunk)}, fragment at byte {fragment.moof.offset}"
         if self._end_ticks is not None and fragment.tfdt != self._end_ticks:
             raise OutputInvalid(f"{where}: decode time {self._end_ticks} expected, {fragment.tfdt} found")
+        if max(map(abs, fragment.samples.offsets)) > _REORDER_LIMIT * ticks:
+            raise OutputInvalid(f"{where}: shows a picture more than {_REORDER_LIMIT} pictures from its decoding")
         shown = fragment.earliest - track.shift
         if shown != frame * ticks:
             raise OutputInvalid(
                 f"{where}: picture {frame} should show at {_clock(frame * ticks, track)}, shows at {_clock(shown, track)}"
             )
-        if set(fragment.durations) != {ticks}:
+        if set(fragment.samples.durations) != {ticks}:
             raise OutputInvalid(f"{where}: a picture lasts other than {ticks} ticks ({_clock(ticks, track)})")
         self._check_keyframe(fragment, frame, where=where)
-        self._frames += len(fragment.sizes)
+        self._frames += len(fragment.samples)
         self._end_ticks = fragment.end
         return frame
 
     def _check_keyframe(self, fragment: Fragment, frame: int, *, where: str) -> None:
         """Players switch renditions at segment starts only, so each must be a fragment that stands alone."""
         grid = self._plan.segment_frames
-        crossed = (frame + len(fragment.sizes) - 1) // grid * grid
+        crossed = (frame + len(fragment.samples) - 1) // grid * grid
         if not fragment.starts_sync:
             raise OutputInvalid(f"{where}: picture {frame} is not a keyframe")
         if crossed > frame:

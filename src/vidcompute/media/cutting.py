@@ -18,7 +18,9 @@ from vidcompute.domain.plan import AudioPlan, Plan, RenditionPlan
 from vidcompute.errors import OutputInvalid
 from vidcompute.media.chunks import ChunkWalk, Piece
 from vidcompute.media.manifest import PublishedFile, Segment, nearest
-from vidcompute.media.segments import STYP, SampleTable, SegmentFile, append_fragment, append_samples, read_samples
+from vidcompute.media.reorder import delayed, with_edit_list
+from vidcompute.media.segments import STYP, SegmentFile, append_fragment
+from vidcompute.media.sound import PacketTable, read_packets
 from vidcompute.media.tracks import Head, Track, TrackKind, read_head
 
 #: Sound that outlasts the picture by less than this stays in the last segment where the target duration allows.
@@ -44,18 +46,23 @@ def cut_video(plan: Plan, rendition: RenditionPlan, *, chunks: Sequence[Path], o
 
     OutputInvalid names the chunk that is not what the plan says (see ChunkWalk), or says that there is no picture.
     """
+    where = f"rendition {rendition.name}"
+    delay = -min(
+        (min(piece.fragment.samples.offsets) for piece in ChunkWalk(plan, rendition).pieces(chunks)), default=0
+    )
     segments: list[Segment] = []
     head: Head | None = None
-    sequence = 0
+    sequence = 1
     pieces = ChunkWalk(plan, rendition).pieces(chunks)
     for number, group in groupby(pieces, key=lambda piece: piece.frame // plan.segment_frames):
         with SegmentFile(out / segment_name(rendition.name, number)) as target:
-            written = list(_copy_pieces(group, target, after=sequence))
+            written = list(_copy_pieces(group, target, sequence=sequence, delay=max(0, delay)))
         sequence += len(written)
         head = written[0].head
         segments.append(_video_segment(target, written))
     if head is None:
-        raise OutputInvalid(f"rendition {rendition.name}: the encoder produced no picture")
+        raise OutputInvalid(f"{where}: the encoder produced no picture")
+    head = with_edit_list(head, max(0, delay), where=where)
     return Cut(head.track, _write_init(head, rendition.name, out=out), tuple(segments))
 
 
@@ -71,7 +78,7 @@ def cut_audio(plan: Plan, audio: AudioPlan, *, source: Path, video_segments: int
             return None
         if head.track.kind is not TrackKind.AUDIO:
             raise OutputInvalid(f"{where}: sound was planned, {head.track.codec} found")
-        table = read_samples(file, head.track, where=where)
+        table = read_packets(file, head.track, where=where)
         if not len(table):
             return None
         cuts = _audio_cuts(plan, head.track, table=table, video_segments=video_segments)
@@ -87,10 +94,19 @@ def segment_name(stream: str, number: int) -> str:
     return f"{stream}_{number:05}.m4s"
 
 
-def _copy_pieces(pieces: Iterable[Piece], target: SegmentFile, *, after: int) -> Iterator[Piece]:
+def _copy_pieces(pieces: Iterable[Piece], target: SegmentFile, *, sequence: int, delay: int) -> Iterator[Piece]:
     target.write(STYP)
-    for sequence, piece in enumerate(pieces, start=after + 1):
-        append_fragment(target, piece.file, fragment=piece.fragment, sequence=sequence)
+    for number, piece in enumerate(pieces, start=sequence):
+        fragment = piece.fragment
+        append_fragment(
+            target,
+            piece.file,
+            track=piece.head.track,
+            sequence=number,
+            tfdt=fragment.tfdt,
+            samples=delayed(fragment.samples, delay),
+            places=[(fragment.mdat.body_offset, fragment.mdat.size - fragment.mdat.header)],
+        )
         yield piece
 
 
@@ -101,12 +117,12 @@ def _video_segment(target: SegmentFile, pieces: Sequence[Piece]) -> Segment:
         size_bytes=target.size_bytes,
         sha256=target.sha256,
         start=first.earliest - track.shift,
-        duration=sum(piece.fragment.duration for piece in pieces),
-        samples=sum(len(piece.fragment.sizes) for piece in pieces),
+        duration=sum(piece.fragment.samples.duration for piece in pieces),
+        samples=sum(len(piece.fragment.samples) for piece in pieces),
     )
 
 
-def _audio_cuts(plan: Plan, track: Track, *, table: SampleTable, video_segments: int) -> list[range]:
+def _audio_cuts(plan: Plan, track: Track, *, table: PacketTable, video_segments: int) -> list[range]:
     """Which samples go into which segment: all of them, in order, none of the ranges empty."""
     segment_s = plan.segment_frames / plan.picture.frame_rate
     end_s = Fraction(table.end - track.shift, track.timescale)
@@ -118,14 +134,22 @@ def _audio_cuts(plan: Plan, track: Track, *, table: SampleTable, video_segments:
     return [range(start, stop) for start, stop in pairwise([0, *bounds, len(table)]) if start < stop]
 
 
-def _audio_segment(file: BinaryIO, track: Track, *, table: SampleTable, span: range, path: Path) -> Segment:
+def _audio_segment(file: BinaryIO, track: Track, *, table: PacketTable, span: range, path: Path) -> Segment:
     number = int(path.stem.rpartition("_")[2])
     with SegmentFile(path) as target:
         target.write(STYP)
-        append_samples(target, file, track=track, table=table, span=span, sequence=number + 1)
+        append_fragment(
+            target,
+            file,
+            track=track,
+            sequence=number + 1,
+            tfdt=table.starts[span.start],
+            samples=table.part(span),
+            places=table.ranges(span),
+        )
     # What the edit list takes off is decoded for the encoder's sake, and never presented.
     start = max(0, table.starts[span.start] - track.shift)
-    end = table.starts[span.stop - 1] + table.durations[span.stop - 1] - track.shift
+    end = table.starts[span.stop - 1] + table.samples.durations[span.stop - 1] - track.shift
     return Segment(path.name, target.size_bytes, target.sha256, start, end - start, len(span))
 
 

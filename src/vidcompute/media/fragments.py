@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import BinaryIO
 
 from vidcompute.errors import OutputInvalid
-from vidcompute.media.boxes import Box, Cursor, Extent, extents, load
+from vidcompute.media.boxes import Box, Extent, extents, load
 from vidcompute.media.tracks import SampleDefaults, Track
 
 # tfhd flags
@@ -24,16 +26,43 @@ _SAMPLE_DURATION = 0x100
 _SAMPLE_SIZE = 0x200
 _SAMPLE_FLAGS = 0x400
 _SAMPLE_COMPOSITION_OFFSET = 0x800
+#: Fields of a sample, in the order in which a run stores them.
+_PER_SAMPLE = (_SAMPLE_DURATION, _SAMPLE_SIZE, _SAMPLE_FLAGS, _SAMPLE_COMPOSITION_OFFSET)
 # sample flags
 _IS_NON_SYNC = 0x10000
 
 #: A minute at 1000 samples per second; a fragment of ours holds one GOP, or a fraction of a second of sound.
 _SAMPLES_LIMIT = 60_000
+_TIME_LIMIT = 1 << 62
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """Samples as columns of equal length: ticks, bytes, sample flags, and composition minus decode time in ticks."""
+
+    durations: array[int]
+    sizes: array[int]
+    flags: array[int]
+    offsets: array[int]
+
+    def __len__(self) -> int:
+        return len(self.sizes)
+
+    @property
+    def duration(self) -> int:
+        """Sum of the durations."""
+        return sum(self.durations)
+
+    @property
+    def earliest(self) -> int:
+        """Smallest composition time, counted from the decode time of the first sample."""
+        starts = accumulate(self.durations, initial=0)
+        return min(start + offset for start, offset in zip(starts, self.offsets, strict=False))
 
 
 @dataclass(frozen=True, slots=True)
 class Fragment:
-    """One moof and its mdat. Times are ticks of the track; `durations` and `sizes` have one entry per sample."""
+    """One moof and its mdat. Times are ticks of the track."""
 
     moof: Extent
     mdat: Extent
@@ -41,22 +70,22 @@ class Fragment:
     sequence: int
     #: Decode time of the first sample.
     tfdt: int
-    #: Smallest composition time, before the edit list: when the first picture shows.
-    earliest: int
-    #: Whether the first sample can be decoded by itself.
-    starts_sync: bool
-    durations: array[int]
-    sizes: array[int]
-
-    @property
-    def duration(self) -> int:
-        """Sum of the sample durations."""
-        return sum(self.durations)
+    samples: Samples
 
     @property
     def end(self) -> int:
         """Decode time of what must come next."""
-        return self.tfdt + self.duration
+        return self.tfdt + self.samples.duration
+
+    @property
+    def earliest(self) -> int:
+        """Smallest composition time, before the edit list: when the first picture shows."""
+        return self.tfdt + self.samples.earliest
+
+    @property
+    def starts_sync(self) -> bool:
+        """Whether the first sample can be decoded by itself."""
+        return not self.samples.flags[0] & _IS_NON_SYNC
 
 
 def read_fragments(file: BinaryIO, track: Track, *, where: str) -> Iterator[Fragment]:
@@ -82,25 +111,15 @@ def _parse_moof(box: Box, moof: Extent, *, mdat: Extent, defaults: SampleDefault
     runs = [child for child in traf.children() if child.kind == "trun"]
     if parts.count("traf") != 1 or len(runs) != 1:
         raise OutputInvalid(f"{box.where}: the moof at byte {moof.offset} does not hold exactly one track run")
-    run = _parse_run(runs[0], _track_fragment_defaults(traf.need("tfhd"), defaults))
-    data_offset = moof.size if run.data_offset is None else run.data_offset
-    # Fragments are moved as they are, so their data must be all of the mdat that directly follows.
-    if data_offset != mdat.body_offset - moof.offset or sum(run.sizes) != mdat.size - mdat.header:
+    defaults = _track_fragment_defaults(traf.need("tfhd"), defaults)
+    data_offset, samples = _parse_run(runs[0], defaults, moof_bytes=moof.size)
+    # The samples must be all of the mdat that directly follows: nothing hidden, nothing shared.
+    if data_offset != mdat.body_offset - moof.offset or sum(samples.sizes) != mdat.size - mdat.header:
         raise OutputInvalid(
-            f"{box.where}: the moof at byte {moof.offset} names {sum(run.sizes)} bytes from {data_offset} on, "
+            f"{box.where}: the moof at byte {moof.offset} names {sum(samples.sizes)} bytes from {data_offset} on, "
             f"its mdat holds {mdat.size - mdat.header} from {mdat.body_offset - moof.offset} on"
         )
-    decode_time = _decode_time(traf.need("tfdt"))
-    return Fragment(
-        moof=moof,
-        mdat=mdat,
-        sequence=_sequence(box.need("mfhd")),
-        tfdt=decode_time,
-        earliest=decode_time + run.earliest,
-        starts_sync=run.starts_sync,
-        durations=run.durations,
-        sizes=run.sizes,
-    )
+    return Fragment(moof, mdat, _sequence(box.need("mfhd")), _decode_time(traf.need("tfdt")), samples)
 
 
 def _sequence(mfhd: Box) -> int:
@@ -112,7 +131,10 @@ def _sequence(mfhd: Box) -> int:
 def _decode_time(tfdt: Box) -> int:
     fields = tfdt.cursor()
     version, _ = fields.full()
-    return fields.u64() if version else fields.u32()
+    ticks = fields.u64() if version else fields.u32()
+    if ticks > _TIME_LIMIT:
+        raise OutputInvalid(f"{tfdt.where}: decode time {ticks} lies beyond any media (a negative one looks like this)")
+    return ticks
 
 
 def _track_fragment_defaults(tfhd: Box, track: SampleDefaults) -> SampleDefaults:
@@ -130,48 +152,32 @@ def _track_fragment_defaults(tfhd: Box, track: SampleDefaults) -> SampleDefaults
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Run:
-    data_offset: int | None
-    starts_sync: bool
-    #: Smallest composition time relative to the decode time of the first sample.
-    earliest: int
-    durations: array[int]
-    sizes: array[int]
-
-
-def _parse_run(trun: Box, defaults: SampleDefaults) -> _Run:
+def _parse_run(trun: Box, defaults: SampleDefaults, *, moof_bytes: int) -> tuple[int, Samples]:
+    """Data offset from the start of the moof, and the samples."""
     fields = trun.cursor()
-    version, flags = fields.full()
+    _, flags = fields.full()
     count = fields.u32()
     if not 0 < count <= _SAMPLES_LIMIT:
         raise OutputInvalid(f"{trun.where}: a track run at byte {trun.offset} with {count} samples")
-    data_offset = fields.i32() if flags & _DATA_OFFSET else None
+    data_offset = fields.i32() if flags & _DATA_OFFSET else moof_bytes
     first_flags = fields.u32() if flags & _FIRST_SAMPLE_FLAGS else None
-    durations, sizes = array("I"), array("I")
-    elapsed, earliest = 0, None
-    for _ in range(count):
-        sample = _sample(fields, flags, defaults=defaults)
-        if first_flags is None:
-            first_flags = sample.flags
-        offset = _composition_offset(fields, version) if flags & _SAMPLE_COMPOSITION_OFFSET else 0
-        earliest = elapsed + offset if earliest is None else min(earliest, elapsed + offset)
-        durations.append(sample.duration)
-        sizes.append(sample.size)
-        elapsed += sample.duration
-    assert earliest is not None
-    assert first_flags is not None
-    return _Run(data_offset, not first_flags & _IS_NON_SYNC, earliest, durations, sizes)
+    present = [flag for flag in _PER_SAMPLE if flags & flag]
+    rows = array("I", fields.take(4 * len(present) * count))
+    if sys.byteorder == "little":
+        rows.byteswap()
 
+    def column(flag: int, default: int) -> array[int]:
+        if flag in present:
+            return rows[present.index(flag) :: len(present)]
+        return array("I", [default]) * count
 
-def _sample(fields: Cursor, flags: int, *, defaults: SampleDefaults) -> SampleDefaults:
-    return SampleDefaults(
-        duration=fields.u32() if flags & _SAMPLE_DURATION else defaults.duration,
-        size=fields.u32() if flags & _SAMPLE_SIZE else defaults.size,
-        flags=fields.u32() if flags & _SAMPLE_FLAGS else defaults.flags,
+    samples = Samples(
+        durations=column(_SAMPLE_DURATION, defaults.duration),
+        sizes=column(_SAMPLE_SIZE, defaults.size),
+        flags=column(_SAMPLE_FLAGS, defaults.flags),
+        # Version 0 is unsigned by the letter; read as signed it is the same for every offset below 2^31.
+        offsets=array("i", column(_SAMPLE_COMPOSITION_OFFSET, 0).tobytes()),
     )
-
-
-def _composition_offset(fields: Cursor, version: int) -> int:
-    # Version 0 is unsigned by the letter; writers of negative offsets use version 1, as ours does.
-    return fields.i32() if version else fields.u32()
+    if first_flags is not None:
+        samples.flags[0] = first_flags
+    return data_offset, samples

@@ -115,7 +115,7 @@ class _Walk:
         start = max(0, fragments[0].earliest - self._track.shift)
         delay = fragments[0].earliest - fragments[0].tfdt  # of reordered pictures, where offsets are not negative
         end = fragments[-1].end + delay - self._track.shift
-        segment = MeasuredSegment(measured, start, end - start, sum(len(part.sizes) for part in fragments))
+        segment = MeasuredSegment(measured, start, end - start, sum(len(part.samples) for part in fragments))
         self._check_extinf(segment, entry)
         return segment
 
@@ -159,7 +159,7 @@ def _check_start(file: BinaryIO, fragment: Fragment, track: Track, *, where: str
         return
     hevc = not track.codec.startswith("avc")
     slices, idr = (_HEVC_SLICES, _HEVC_IDR) if hevc else (_H264_SLICES, _H264_IDR)
-    position, end = fragment.mdat.body_offset, fragment.mdat.body_offset + fragment.sizes[0]
+    position, end = fragment.mdat.body_offset, fragment.mdat.body_offset + fragment.samples.sizes[0]
     for _ in range(_NAL_UNITS_LIMIT):
         if position >= end:
             break

@@ -1,31 +1,34 @@
-"""Writing CMAF segments (ISO/IEC 23000-19 §7.3.3): from fragments as they are, or from samples of finer fragments."""
+"""Writing CMAF segments (ISO/IEC 23000-19 §7.3.3): samples of an encoder's file under headers of our own.
+
+Headers are written anew rather than copied: sequence numbers must grow over a whole rendition while every chunk's
+encoder counts from one, sound is cut between any two packets, and composition offsets are made positive.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import sys
 from array import array
-from bisect import bisect_left
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from fractions import Fraction
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
 from vidcompute.errors import OutputInvalid
-from vidcompute.media.boxes import box, full_box, load
-from vidcompute.media.fragments import Fragment, read_fragments
+from vidcompute.media.boxes import box, full_box
+from vidcompute.media.fragments import Samples
 from vidcompute.media.tracks import Track
 
 _COPY_BYTES = 1024 * 1024
-_DEFAULT_BASE_IS_MOOF = 0x020000
-_DEFAULT_SAMPLE_DURATION = 0x8
-_DEFAULT_SAMPLE_FLAGS = 0x20
+# tfhd: offsets count from the moof; defaults for duration and flags follow
+_TFHD_FLAGS = 0x020000 | 0x8 | 0x20
+# trun flags
 _DATA_OFFSET = 0x1
+_FIRST_SAMPLE_FLAGS = 0x4
 _SAMPLE_DURATION = 0x100
 _SAMPLE_SIZE = 0x200
-#: sample_depends_on = 2, is_non_sync = 0: every packet of sound stands alone.
-_SYNC_SAMPLE = 0x02000000
+_SAMPLE_FLAGS = 0x400
+_SAMPLE_COMPOSITION_OFFSET = 0x800
 
 #: `msdh` for DASH (ISO/IEC 23009-1 §6.3.4.2), `cmfs` for CMAF segments.
 STYP = box("styp", b"msdh", bytes(4), b"msdh", b"cmfs")
@@ -71,109 +74,66 @@ class SegmentFile:
             size -= len(data)
 
 
-def append_fragment(target: SegmentFile, source: BinaryIO, *, fragment: Fragment, sequence: int) -> None:
-    """Copies a fragment. Only its sequence number changes.
-
-    Sequence numbers must grow over the whole rendition (ISO/IEC 14496-12 §8.8.5); each chunk's encoder counts from 1.
-    """
-    moof = load(source, fragment.moof, where=target.name)
-    header = moof.need("mfhd")
-    field = header.offset + header.size - 4 - fragment.moof.offset
-    source.seek(fragment.moof.offset)
-    data = source.read(fragment.moof.size)
-    target.write(data[:field] + sequence.to_bytes(4) + data[field + 4 :])
-    target.copy(source, fragment.mdat.offset, size=fragment.mdat.size)
-
-
-@dataclass(frozen=True, slots=True)
-class SampleTable:
-    """All samples of a file as columns of equal length: decode time and duration in ticks, place and size in bytes."""
-
-    starts: array[int]
-    durations: array[int]
-    offsets: array[int]
-    sizes: array[int]
-
-    def __len__(self) -> int:
-        return len(self.sizes)
-
-    @property
-    def end(self) -> int:
-        """Decode time after the last sample."""
-        return self.starts[-1] + self.durations[-1]
-
-    def nearest(self, ticks: Fraction) -> int:
-        """Index of the sample that starts nearest to `ticks`; len(self) if the end of the last one is nearer."""
-        after = bisect_left(self.starts, ticks)
-        end = self.starts[after] if after < len(self) else self.end
-        if after > 0 and ticks - self.starts[after - 1] <= end - ticks:
-            return after - 1
-        return after
-
-
-def read_samples(file: BinaryIO, track: Track, *, where: str) -> SampleTable:
-    """The samples of a whole file. Fragments that do not follow each other without a gap are OutputInvalid."""
-    table = SampleTable(array("Q"), array("I"), array("Q"), array("I"))
-    expected: int | None = None
-    for fragment in read_fragments(file, track, where=where):
-        if expected is not None and fragment.tfdt != expected:
-            raise OutputInvalid(
-                f"{where}: the fragment at byte {fragment.moof.offset} starts at tick {fragment.tfdt}, "
-                f"{expected} was expected"
-            )
-        time, place = fragment.tfdt, fragment.mdat.body_offset
-        for duration, size in zip(fragment.durations, fragment.sizes, strict=True):
-            table.starts.append(time)
-            table.offsets.append(place)
-            time += duration
-            place += size
-        table.durations.extend(fragment.durations)
-        table.sizes.extend(fragment.sizes)
-        expected = time
-    return table
-
-
-def append_samples(
-    target: SegmentFile, source: BinaryIO, *, track: Track, table: SampleTable, span: range, sequence: int
+def append_fragment(
+    target: SegmentFile,
+    source: BinaryIO,
+    *,
+    track: Track,
+    sequence: int,
+    tfdt: int,
+    samples: Samples,
+    places: Iterable[tuple[int, int]],
 ) -> None:
-    """Writes samples `span` as one new fragment.
-
-    The encoder's fragments are too coarse to cut at any frame, and short ones would cost more in headers than the
-    sound itself.
-    """
-    sizes, durations = table.sizes[span.start : span.stop], table.durations[span.start : span.stop]
-    payload = sum(sizes)
-    target.write(_moof(track, sequence, tfdt=table.starts[span.start], sizes=sizes, durations=durations))
+    """Writes one fragment; `places` are the (offset, size) ranges of `source` that hold the samples in order."""
+    payload = sum(samples.sizes)
+    if payload + 8 >= 1 << 32:
+        raise OutputInvalid(f"{target.name}: a fragment of {payload} bytes")
+    target.write(_moof(track, sequence, tfdt=tfdt, samples=samples))
     target.write((payload + 8).to_bytes(4) + b"mdat")
-    for offset, size in _ranges(table, span):
+    for offset, size in places:
         target.copy(source, offset, size=size)
 
 
-def _ranges(table: SampleTable, span: range) -> Iterator[tuple[int, int]]:
-    """The samples' places as few (offset, size) ranges."""
-    start = end = table.offsets[span.start]
-    for index in span:
-        if table.offsets[index] != end:
-            yield start, end - start
-            start = end = table.offsets[index]
-        end += table.sizes[index]
-    yield start, end - start
-
-
-def _moof(track: Track, sequence: int, *, tfdt: int, sizes: Sequence[int], durations: Sequence[int]) -> bytes:
-    uniform = len(set(durations)) == 1
-    flags = _DATA_OFFSET | _SAMPLE_SIZE | (0 if uniform else _SAMPLE_DURATION)
-    rows = b"".join(
-        size.to_bytes(4) if uniform else duration.to_bytes(4) + size.to_bytes(4)
-        for size, duration in zip(sizes, durations, strict=True)
-    )
-    defaults = track.id.to_bytes(4) + durations[0].to_bytes(4) + _SYNC_SAMPLE.to_bytes(4)
+def _moof(track: Track, sequence: int, *, tfdt: int, samples: Samples) -> bytes:
+    flags, columns = _run_columns(samples)
+    default_flags = samples.flags[-1]  # of all, or of all but the first
+    defaults = track.id.to_bytes(4) + samples.durations[0].to_bytes(4) + default_flags.to_bytes(4)
+    first = samples.flags[0].to_bytes(4) if flags & _FIRST_SAMPLE_FLAGS else b""
+    version = int(min(samples.offsets) < 0)
     head = full_box("mfhd", (0, 0), sequence.to_bytes(4))
-    tfhd = full_box("tfhd", (0, _DEFAULT_BASE_IS_MOOF | _DEFAULT_SAMPLE_DURATION | _DEFAULT_SAMPLE_FLAGS), defaults)
+    tfhd = full_box("tfhd", (0, _TFHD_FLAGS), defaults)
     time = full_box("tfdt", (1, 0), tfdt.to_bytes(8))
+    rows = _interleave(columns)
 
     def moof(data_offset: int) -> bytes:
-        run = full_box("trun", (0, flags), len(sizes).to_bytes(4), data_offset.to_bytes(4), rows)
-        return box("moof", head, box("traf", tfhd, time, run))
+        fixed = len(samples).to_bytes(4) + data_offset.to_bytes(4) + first
+        return box("moof", head, box("traf", tfhd, time, full_box("trun", (version, flags), fixed, rows)))
 
     return moof(len(moof(0)) + 8)  # the data begin after the header of the mdat that follows
+
+
+def _run_columns(samples: Samples) -> tuple[int, list[array[int]]]:
+    """Flags of the trun, and the columns that it must store for each sample: only those that vary."""
+    flags, columns = _DATA_OFFSET | _SAMPLE_SIZE, [samples.sizes]
+    if len(set(samples.durations)) > 1:
+        flags |= _SAMPLE_DURATION
+        columns.insert(0, samples.durations)
+    if len(set(samples.flags[1:])) > 1:
+        flags |= _SAMPLE_FLAGS
+        columns.append(samples.flags)
+    elif samples.flags[0] != samples.flags[-1]:
+        flags |= _FIRST_SAMPLE_FLAGS
+    if any(samples.offsets):
+        flags |= _SAMPLE_COMPOSITION_OFFSET
+        columns.append(array("I", samples.offsets.tobytes()))
+    return flags, columns
+
+
+def _interleave(columns: list[array[int]]) -> bytes:
+    """Columns as rows of big-endian fields."""
+    rows = array("I", bytes(4 * len(columns) * len(columns[0])))
+    for index, column in enumerate(columns):
+        rows[index :: len(columns)] = column
+    if sys.byteorder == "little":
+        rows.byteswap()
+    return rows.tobytes()

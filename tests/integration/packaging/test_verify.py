@@ -119,7 +119,7 @@ def test_a_damaged_result_is_refused_and_the_file_named(
         ("a0.m3u8", "TARGETDURATION:2", "TARGETDURATION:1", "a0.m3u8: .*over the target of 1 s"),
         ("master.m3u8", "LANGUAGE", "LANG", "master.m3u8: .*has no LANGUAGE"),
         ("master.m3u8", "v1.m3u8", "v0.m3u8", "planned rendition v1 is not in it"),
-        ("manifest.mpd", 't="0" d="120120"', 't="0" d="120121"', "manifest.mpd, v0: it says"),
+        ("manifest.mpd", 't="0" d="60060"', 't="0" d="60061"', "manifest.mpd, v0: it says"),
         ("manifest.mpd", 'codecs="avc1', 'codecs="avc3', "manifest.mpd, v0: it says"),
         ("manifest.mpd", 'id="v1"', 'id="v7"', "rendition v1 is not in it"),
         ("manifest.mpd", "v0_init", "v1_init", "manifest.mpd, v0: it says v1_init.mp4"),

@@ -5,6 +5,7 @@ import pytest
 from tests.unit.media.synthetic import (
     IDR_SAMPLE,
     NON_SYNC,
+    SYNC,
     TICKS,
     audio_init,
     audio_plan,
@@ -130,7 +131,7 @@ def packets_in(path: Path) -> list[int]:
     with path.open("rb") as file:
         for piece in read_fragments(file, head.track, where=path.name):
             file.seek(piece.mdat.body_offset)
-            data = file.read(sum(piece.sizes))
+            data = file.read(sum(piece.samples.sizes))
             numbers += [int.from_bytes(data[at : at + 4]) for at in range(0, len(data), 4)]
     return numbers
 
@@ -206,18 +207,47 @@ def test_an_input_that_ends_inside_its_data_is_refused(tmp_path: Path):
         cut(tmp_path, plan_for(30), data[:-1])
 
 
-def test_reordered_pictures_with_an_edit_list_start_at_zero(tmp_path: Path):
-    rows = b"".join(
-        (1001).to_bytes(4) + (6).to_bytes(4) + offset.to_bytes(4) for offset in (2002, 4004, 2002, 0 + 1001)
-    )
+def reordered(*offsets: int) -> bytes:
+    """A fragment of pictures whose composition and decode times differ by `offsets`."""
+    rows = b"".join(TICKS.to_bytes(4) + (6).to_bytes(4) + offset.to_bytes(4, signed=True) for offset in offsets)
     tfhd = full_box("tfhd", (0, 0x020000), (1).to_bytes(4))
-    trun = full_box("trun", (0, 0xB05), (4).to_bytes(4), bytes(4), (0x02000000).to_bytes(4), rows)
-    traf = box("traf", tfhd, full_box("tfdt", (1, 0), bytes(8)), trun)
-    moof = box("moof", full_box("mfhd", (0, 0), (1).to_bytes(4)), traf)
-    offset_at = moof.index(b"trun") + 12
-    moof = moof[:offset_at] + (len(moof) + 8).to_bytes(4) + moof[offset_at + 4 :]
-    data = init(media_times=[2002]) + moof + box("mdat", IDR_SAMPLE * 4)
 
-    result = cut(tmp_path, plan_for(4), data)
+    def moof(data_offset: int) -> bytes:
+        fixed = len(offsets).to_bytes(4) + data_offset.to_bytes(4) + SYNC.to_bytes(4)
+        traf = box("traf", tfhd, full_box("tfdt", (1, 0), bytes(8)), full_box("trun", (1, 0xB05), fixed, rows))
+        return box("moof", full_box("mfhd", (0, 0), (1).to_bytes(4)), traf)
+
+    return moof(len(moof(0)) + 8) + box("mdat", IDR_SAMPLE * len(offsets))
+
+
+def test_reordered_pictures_with_an_edit_list_stay_as_they_are(tmp_path: Path):
+    head = init(media_times=[2 * TICKS])
+
+    result = cut(tmp_path, plan_for(4), head + reordered(2 * TICKS, 4 * TICKS, TICKS, TICKS))
 
     assert [(part.start, part.samples) for part in result.segments] == [(0, 4)]
+    assert (tmp_path / "v0_init.mp4").read_bytes() == head
+
+
+def test_negative_composition_offsets_become_an_edit_list(tmp_path: Path):
+    result = cut(tmp_path, plan_for(4), init() + reordered(0, 2 * TICKS, -TICKS, -TICKS))
+
+    with (tmp_path / "v0_init.mp4").open("rb") as file:
+        head = read_head(file, where="v0")
+    with (tmp_path / "v0_00000.m4s").open("rb") as file:
+        (found,) = read_fragments(file, result.track, where="v0")
+    assert head is not None
+    assert head.track.shift == result.track.shift == TICKS
+    assert list(found.samples.offsets) == [TICKS, 3 * TICKS, 0, 0]
+    assert found.starts_sync
+    assert [(part.start, part.duration) for part in result.segments] == [(0, 4 * TICKS)]
+
+
+def test_negative_composition_offsets_beside_an_edit_list_are_refused(tmp_path: Path):
+    with pytest.raises(OutputInvalid, match="rendition v0: has an edit list and negative composition offsets"):
+        cut(tmp_path, plan_for(3), init(media_times=[TICKS]) + reordered(3 * TICKS, TICKS, -TICKS))
+
+
+def test_a_composition_offset_that_no_decoder_could_hold_is_refused(tmp_path: Path):
+    with pytest.raises(OutputInvalid, match="shows a picture more than 32 pictures from its decoding"):
+        cut(tmp_path, plan_for(2), init() + reordered(0, 2**31 - 1))

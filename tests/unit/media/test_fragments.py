@@ -33,9 +33,9 @@ def test_a_fragment_says_where_and_when():
 
     assert found.moof.offset == len(init())
     assert found.mdat.end == len(data)
-    assert (found.sequence, found.tfdt, found.duration, found.end) == (7, 90090, 30030, 120120)
+    assert (found.sequence, found.tfdt, found.samples.duration, found.end) == (7, 90090, 30030, 120120)
     assert found.starts_sync
-    assert list(found.sizes) == [6] * 30
+    assert list(found.samples.sizes) == [6] * 30
 
 
 def test_a_fragment_that_starts_with_a_dependent_picture_says_so():
@@ -69,9 +69,14 @@ def test_the_first_picture_shown_need_not_be_the_first_decoded():
         (box("moof") + box("mdat"), "no traf"),
         (with_run(full_box("trun", (0, 0), (0).to_bytes(4))), "with 0 samples"),
         (with_run(full_box("trun", (0, 0), (2**32 - 1).to_bytes(4))), "with 4294967295 samples"),
-        (with_run(full_box("trun", (0, 0x200), (9).to_bytes(4), (1).to_bytes(4))), "4 bytes wanted"),
+        (
+            with_run(full_box("trun", (0, 0x200), (9).to_bytes(4), (1).to_bytes(4))),
+            "36 bytes wanted at position 8, 4 are left",
+        ),
         (with_run(full_box("trun", (0, 0), (1).to_bytes(4)) * 2), "exactly one track run"),
+        (fragment(tfdt=2**64 - 1024, samples=1), "decode time 18446744073709550592 lies beyond"),
     ],
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_a_fragment_that_could_not_be_moved_is_refused(data: bytes, says: str):
     with pytest.raises(OutputInvalid, match=says):
