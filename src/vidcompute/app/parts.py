@@ -45,7 +45,6 @@ PRELOAD = (
     "av",
     "cv2",
     "numpy",
-    "scenedetect",
     "psycopg_pool",
 )
 
