@@ -144,7 +144,7 @@ def _layers(settings: ApiSettings, *, metrics: HttpMetrics, log: EventLog) -> li
 
 
 async def _on_http_error(request: Request, error: Exception) -> Response:
-    """As any problem; a 405 names the methods of all routes on this path, not of the last one tried (RFC 9110 §15.5.6)."""
+    """As any problem; a 405 names all methods of its path, not those of the last route tried (RFC 9110 §15.5.6)."""
     assert isinstance(error, HTTPException)
     if error.status_code == 405:
         methods = _methods(request, [route for router in ROUTERS for route in router.routes])
@@ -153,9 +153,12 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
 
 
 def _methods(request: Request, routes: list[BaseRoute]) -> set[str]:
+    """Methods of the first template that fits the path: `/jobs/counts` is not a job called counts."""
+    fitting = [route for route in routes if route.matches(request.scope)[0] is not Match.NONE]
+    template = getattr(fitting[0], "path", None) if fitting else None
     return {
         method
-        for route in routes
-        if route.matches(request.scope)[0] is not Match.NONE
+        for route in fitting
+        if getattr(route, "path", None) == template
         for method in getattr(route, "methods", None) or ()
     }

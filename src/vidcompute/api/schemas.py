@@ -17,6 +17,7 @@ from pydantic import (
     WithJsonSchema,
     model_validator,
 )
+from pydantic.json_schema import SkipJsonSchema
 
 from vidcompute.api import problems
 from vidcompute.api.problems import InvalidFields
@@ -39,6 +40,11 @@ _BITRATE = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)\s?([kKmM]?)(?:bps|b/s)?")
 _SCALE = {"": 1, "k": 1_000, "m": 1_000_000}
 _MIN_BPS, _MAX_BPS = 10_000, 800_000_000
 _INPUT_SCHEMES = ("https", "http", "gs", "s3", "file")
+#: For the description of the API; what is taken is decided by `_input`.
+_INPUT_PATTERN = (
+    r"^(https?|gs|s3)://[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,4})?(/[^\u0000]*)?$"
+    r"|^file:///[^/\u0000][^\u0000]*$|^upload:[A-Za-z0-9_-]+$"
+)
 
 
 def storable(text: str) -> str:
@@ -87,7 +93,7 @@ def _distinct(value: list[Packaging]) -> list[Packaging]:
     return value
 
 
-Text = Annotated[str, AfterValidator(storable)]
+Text = Annotated[str, AfterValidator(storable), Field(json_schema_extra={"pattern": r"^[^\u0000]*$"})]
 Bitrate = Annotated[
     int,
     BeforeValidator(_bitrate),
@@ -103,6 +109,7 @@ Bitrate = Annotated[
         }
     ),
 ]
+_WEBHOOK = Field(max_length=2048, json_schema_extra={"pattern": r"^https?://[A-Za-z0-9.-]+(/[^\u0000]*)?$"})
 TagKey = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
 TagValue = Annotated[Text, Field(max_length=256)]
 
@@ -129,6 +136,13 @@ class QualityIn(Wire):
 
 class FramesIn(Wire):
     """How frames are chosen and described; rows exist for every frame in all modes."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "if": {"properties": {"mode": {"const": "fps"}}, "required": ["mode"]},
+            "then": {"properties": {"fps": {"type": "number"}}, "required": ["fps"]},
+        }
+    )
 
     mode: FrameMode = FrameMode.AUTO
     fps: float | None = Field(None, gt=0, le=60, description="Described frames per second, for mode `fps`.")
@@ -162,7 +176,7 @@ class JobOptions(Wire):
     frames: FramesIn = FramesIn()
     max_attempts: int | None = Field(None, ge=1, le=20, description="Failures allowed; default 4.")
     deadline_s: float | None = Field(None, gt=0, le=7 * 86400)
-    webhook_url: Annotated[Text, AfterValidator(_webhook)] | None = Field(None, max_length=2048)
+    webhook_url: Annotated[Text, AfterValidator(_webhook), _WEBHOOK] | None = None
 
     def to_domain(self, source: str, *, max_attempts: int) -> JobSpec:
         """The domain's spec, with `source` as its input; `max_attempts` is for those who do not say."""
@@ -203,15 +217,19 @@ class JobRequest(JobOptions):
     )
 
     input: Annotated[Text, AfterValidator(_input)] = Field(
-        max_length=4096, description="`https://…`, `gs://…`, `s3://…`, `file:///…` or `upload:<id>`."
+        max_length=4096,
+        description="`https://…`, `gs://…`, `s3://…`, `file:///…` or `upload:<id>`.",
+        json_schema_extra={"pattern": _INPUT_PATTERN},
     )
 
 
 class RequeueIn(Wire):
     """Which dead letters to try again: these, or all."""
 
-    ids: list[Annotated[Text, Field(max_length=64)]] | None = Field(None, min_length=1, max_length=1000)
-    all: Literal[True] | None = None
+    model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": ["ids"]}, {"required": ["all"]}]})
+
+    ids: list[Annotated[Text, Field(max_length=64)]] | SkipJsonSchema[None] = Field(None, min_length=1, max_length=1000)
+    all: Literal[True] | SkipJsonSchema[None] = None
 
     @model_validator(mode="after")
     def _one_of(self) -> RequeueIn:

@@ -70,7 +70,7 @@ async def test_a_result_that_is_not_there_yet_or_never_will_be(bench):
     never = await bench.client.get(f"{JOBS}/{canceled}/manifest.json")
 
     assert (early.status_code, early.json()["code"]) == (409, "not_ready")
-    assert never.status_code == 404
+    assert (never.status_code, never.json()["code"]) == (409, "conflict")
 
 
 async def test_a_published_job_says_where_to_play_it(bench):
@@ -199,8 +199,8 @@ async def test_search_elsewhere_finds_nothing(bench, seen):
 @pytest.mark.parametrize(
     ("params", "status", "code"),
     [
-        ({"q": "x", "mode": "meaning"}, 501, "not_configured"),
-        ({"q": "x", "mode": "hybrid"}, 501, "not_configured"),
+        ({"q": "x", "mode": "meaning"}, 422, "not_configured"),
+        ({"q": "x", "mode": "hybrid"}, 422, "not_configured"),
         ({"q": "x", "mode": "magic"}, 422, "invalid_request"),
         ({"q": "  "}, 422, "invalid_request"),
         ({}, 422, "invalid_request"),

@@ -95,7 +95,9 @@ def test_letters_look_like_text(text, scale):
     assert text_likelihood(written(photo(3), text, at=(10, 120), scale=scale)) >= 0.5
 
 
-@pytest.mark.parametrize("luma", [BLACK, WHITE, photo(1), grainy(photo(2), 1, sigma=8)])
+@pytest.mark.parametrize(
+    "luma", [BLACK, WHITE, photo(1), grainy(photo(2), 1, sigma=8)], ids=["black", "white", "soft", "noisy"]
+)
 def test_soft_and_noisy_pictures_do_not_look_like_text(luma):
     assert text_likelihood(luma) < 0.3
 

@@ -74,5 +74,19 @@ def test_telling_lines_become_telling_errors(line, kind):
     assert type(failure(1, heard(line), argv="")) is kind
 
 
+def test_an_encoder_that_does_not_open_is_not_the_files_fault():
+    stderr = heard(
+        "[libx264 @ 0x55] [error] Error setting preset/tune no-such/(null).",
+        "[vost#0:0/libx264 @ 0x55] [enc:libx264 @ 0x56] [error] Error while opening encoder - maybe incorrect parameters",
+        "[out#0/mp4 @ 0x57] [error] Nothing was written into output file, because at least one of its streams "
+        "received no packets.",
+    )
+
+    error = failure(234, stderr, argv="")
+
+    assert type(error) is EncoderFailed
+    assert error.detail.endswith("Error setting preset/tune no-such/(null)")
+
+
 def test_silence_is_admitted():
     assert failure(1, heard(), argv="").detail.endswith("it gave no reason")

@@ -13,7 +13,7 @@ from vidcompute.api.routes.jobs import JobId
 from vidcompute.api.services import Services, Use, VerifiesUrls
 from vidcompute.api.views import DownloadList, DownloadOut
 from vidcompute.domain.job import Job
-from vidcompute.errors import Forbidden, NotFound, NotReady
+from vidcompute.errors import Conflict, Forbidden, NotReady
 
 router = APIRouter(tags=["playback"])
 
@@ -27,11 +27,11 @@ _IMMUTABLE_ENDINGS = (".m4s", ".mp4", ".jpg")
 
 
 def published(job: Job) -> str:
-    """The prefix of what readers may see. Raises NotReady, or NotFound if there will never be anything."""
+    """The prefix of what readers may see. Raises NotReady, or Conflict if there will never be anything by itself."""
     if job.published:
         return job.published.rstrip("/")
     if job.status.terminal:
-        raise NotFound(
+        raise Conflict(
             f"job {job.id} {job.status} without a result",
             hint="Look at its error, then retry it: `vidctl retry ID`.",
         )

@@ -50,7 +50,7 @@ class SearchOut(Out):
     next_cursor: str | None
 
 
-@router.get("/search", operation_id="search", summary="Find the moment", responses=documented(404, 422, 501, 503))
+@router.get("/search", operation_id="search", summary="Find the moment", responses=documented(404, 422, 503))
 async def search(
     request: Request,
     use: Use,
@@ -63,7 +63,8 @@ async def search(
 ) -> SearchOut:
     """Words in descriptions and on screen; also only in one job, or by tag: `tag.team=ads`."""
     if mode is not SearchMode.TEXT:
-        raise NotConfigured(f"search by {mode} needs an embedding model, and none is configured", hint="Use mode=text.")
+        msg = f"search by {mode} needs an embedding model, and none is configured; use text"
+        raise InvalidFields([FieldError(pointer="/mode", msg=msg)], code=NotConfigured.code)
     if not q.strip():
         raise InvalidFields([FieldError(pointer="/q", msg="must hold a word")], code="invalid_request")
     found = await use.search.search(use.tenant_id, q, job_id=job_id, tags=tags_of(request), limit=limit, cursor=cursor)
