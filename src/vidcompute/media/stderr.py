@@ -23,6 +23,9 @@ _ECHOES = (
     "Task finished with error code",
     "Terminating thread with return code",
     "Could not open encoder before EOF",
+    "Error while opening encoder",
+    "Error while filtering",
+    "Nothing was written into output file",
     "Conversion failed",
     "Error muxing a packet",
     "Error closing file",
@@ -80,14 +83,15 @@ class Stderr:
 def failure(code: int, stderr: Stderr, *, argv: str) -> VidcomputeError:
     """The error for a non-zero exit: the caller's fault where ffmpeg says so, EncoderFailed otherwise."""
     text = stderr.text()
-    said = _ADDRESS.sub("", stderr.telling) or "it gave no reason"
+    said = _ADDRESS.sub("", stderr.telling).rstrip(".") or "it gave no reason"
     evidence = {"argv": argv, "exit_code": code, "stderr_tail": text}
     if "No space left on device" in text:
         return StorageFull("The disk became full while encoding.", evidence=evidence)
     if "Cannot allocate memory" in text:
         hint = "Submit a smaller picture, or give the box more memory."
         return LimitExceeded("The encoder needed more memory than its limit allows.", hint=hint, evidence=evidence)
-    if "Nothing was written into output file" in text or "received no packets" in text:
+    # The same words follow an encoder that could not be opened, and that is our fault.
+    if "Nothing was written into output file" in text and "[enc:" not in text:
         return UnsupportedMedia(f"Not one picture could be decoded: {said}.", evidence=evidence)
     if "Error opening input" in text:
         return UnsupportedMedia(f"The file could not be opened as video: {said}.", evidence=evidence)

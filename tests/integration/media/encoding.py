@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import av
@@ -98,8 +98,3 @@ def decoded_pts(clip: Path, stream_index: int) -> list[int]:
     with av.open(str(clip)) as container:
         stream = container.streams[stream_index]
         return [picture.pts for picture in container.decode(stream)]
-
-
-def without_renditions_below(plan: Plan, count: int) -> Plan:
-    """`plan` with only its first renditions."""
-    return replace(plan, renditions=plan.renditions[:count])
