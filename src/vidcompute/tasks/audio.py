@@ -11,9 +11,10 @@ from vidcompute.domain.plan import Plan
 from vidcompute.media.command import audio_command
 from vidcompute.media.encode import run_ffmpeg
 from vidcompute.sandbox.policy import prepare_scratch
-from vidcompute.tasks import adopt
+from vidcompute.tasks import outputs
 from vidcompute.tasks.box import ffmpeg_policy
 from vidcompute.tasks.environment import Task
+from vidcompute.tasks.outputs import written
 from vidcompute.tasks.scratch import scratch
 from vidcompute.tasks.services import opened_blobs
 from vidcompute.tasks.source import StoredSource, cached
@@ -30,7 +31,7 @@ async def _run(task: Task) -> dict[str, Any]:
     track = plan.audio[task.param("audio", int)]
     prefix = f"{task.param('work', str)}/{track.name}"
     async with opened_blobs(environment) as blobs:
-        found = await adopt.find(blobs, prefix)
+        found = await outputs.find(blobs, prefix)
         if found is not None:
             return found
         with scratch(Path(environment.scratch_dir), task.spec.id) as folder:
@@ -47,14 +48,14 @@ async def _run(task: Task) -> dict[str, Any]:
                     on_progress=lambda _: None,
                     timeout_s=task.spec.timeout_s,
                 )
-            outputs: list[adopt.Output] = []
-            path = folder / "encode" / f"{track.name}.mp4"
-            output = await adopt.put(blobs, prefix, path.name, path, outputs)
+            made: list[outputs.Output] = []
+            path = written(folder / "encode" / f"{track.name}.mp4")
+            output = await outputs.put(blobs, prefix, path.name, path, made)
             result = {
                 "key": output.key,
                 "size_bytes": output.size_bytes,
                 "cpu_s": encoded.cpu_s,
                 "wall_s": time.monotonic() - started_s,
             }
-            await adopt.mark(blobs, prefix, result, outputs)
+            await outputs.mark(blobs, prefix, result, made)
             return result

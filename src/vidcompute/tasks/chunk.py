@@ -18,11 +18,12 @@ from vidcompute.media.command import chunk_command
 from vidcompute.media.encode import EncodeResult, run_ffmpeg
 from vidcompute.media.progress import Progress
 from vidcompute.sandbox.policy import prepare_scratch
-from vidcompute.tasks import adopt
+from vidcompute.tasks import outputs
 from vidcompute.tasks.analyst import Analyst
 from vidcompute.tasks.anchors import BATCH_SIZE, chunk_prefix, picture_key, store_batch
 from vidcompute.tasks.box import ffmpeg_policy
 from vidcompute.tasks.environment import Task
+from vidcompute.tasks.outputs import written
 from vidcompute.tasks.scratch import scratch
 from vidcompute.tasks.services import opened_blobs
 from vidcompute.tasks.source import StoredSource, cached
@@ -47,7 +48,7 @@ class _Chunk:
         self._analyst = analyst
         self._work = task.param("work", str)
         self._prefix = chunk_prefix(self._work, self._chunk.index)
-        self._outputs: list[adopt.Output] = []
+        self._made: list[outputs.Output] = []
         self._waiting: list[Anchor] = []
         self._batches = 0
         self._anchors = 0
@@ -55,7 +56,7 @@ class _Chunk:
     async def run(self) -> dict[str, Any]:
         source = self._task.param("source", StoredSource)
         async with opened_blobs(self._task.environment) as blobs:
-            found = await adopt.find(blobs, self._prefix)
+            found = await outputs.find(blobs, self._prefix)
             if found is not None:
                 self._task.log(f"chunk {self._chunk.index}: taken over from an earlier attempt")
                 return found
@@ -113,7 +114,7 @@ class _Chunk:
         assert self._analyst is not None
         key = picture_key(self._work, self._chunk.index, anchor)
         info = await blobs.put_file(key, self._analyst.folder / Path(anchor.jpeg).name, move=True)
-        self._outputs.append(adopt.Output(info.key, info.size_bytes))
+        self._made.append(outputs.Output(info.key, info.size_bytes))
         self._waiting.append(anchor)
         if len(self._waiting) >= BATCH_SIZE:
             await self._close_batch(blobs)
@@ -135,13 +136,13 @@ class _Chunk:
         await self._close_batch(blobs)
         videos = {}
         for rung in self._plan.renditions:
-            path = self._folder / "encode" / f"{rung.name}.mp4"
-            output = await adopt.put(blobs, self._prefix, path.name, path, self._outputs)
+            path = written(self._folder / "encode" / f"{rung.name}.mp4")
+            output = await outputs.put(blobs, self._prefix, path.name, path, self._made)
             videos[rung.name] = {"key": output.key, "size_bytes": output.size_bytes}
         frames_key = None
         if self._analyst is not None and failure is None:
             path = self._analyst.table_path
-            frames_key = (await adopt.put(blobs, self._prefix, path.name, path, self._outputs)).key
+            frames_key = (await outputs.put(blobs, self._prefix, path.name, path, self._made)).key
         result: dict[str, Any] = {
             "videos": videos,
             "frames_key": frames_key,
@@ -155,5 +156,5 @@ class _Chunk:
         }
         # A chunk whose analysis failed is not complete: the next attempt makes it again.
         if failure is None:
-            await adopt.mark(blobs, self._prefix, result, self._outputs)
+            await outputs.mark(blobs, self._prefix, result, self._made)
         return result

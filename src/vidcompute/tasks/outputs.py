@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from vidcompute.blobs.base import Blobs
+from vidcompute.errors import EncoderFailed
 
 _MARK = "done.json"
 
@@ -18,6 +19,17 @@ class Output:
 
     key: str
     size_bytes: int
+
+
+def written(path: Path) -> Path:
+    """`path`, if there is something in it. Raises EncoderFailed: a program may exit well and have written nothing."""
+    try:
+        size = path.stat().st_size
+    except FileNotFoundError:
+        size = 0
+    if size == 0:
+        raise EncoderFailed(f"the encoder ended without an error and without writing {path.name}")
+    return path
 
 
 async def find(blobs: Blobs, prefix: str) -> dict[str, Any] | None:
