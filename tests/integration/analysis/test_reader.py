@@ -41,7 +41,7 @@ def test_a_picture_without_text_has_no_lines(reader):
     assert reader.read(jpeg()).lines == ()
 
 
-@pytest.mark.parametrize("data", [b"", b"not a jpeg", jpeg("cut off")[:40]])
+@pytest.mark.parametrize("data", [b"", b"not a jpeg", jpeg("cut off")[:40]], ids=["empty", "text", "cut off"])
 def test_what_is_no_picture_is_refused(reader, data):
     with pytest.raises(OutputInvalid, match="not a JPEG"):
         reader.read(data)
