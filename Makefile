@@ -28,6 +28,7 @@ setup: $(VENV)/.run ## what running the product needs, into .venv
 
 setup-dev: $(VENV)/.dev ## what developing and testing needs, into .venv
 	@$(PY) scripts/build_web.py
+	@$(PY) scripts/install_players.py
 	@scripts/install_chromium.sh
 
 # ---- use it

@@ -56,19 +56,19 @@ def sources() -> Iterator[Path]:
 
 
 @contextmanager
-def alone() -> Iterator[None]:
-    """Only one build at a time: test runners start several processes at once."""
-    with (WEB / ".npmrc").open() as held:
+def alone(folder: Path = WEB) -> Iterator[None]:
+    """Only one build or installation in `folder` at a time: test runners start several processes at once."""
+    with (folder / ".npmrc").open() as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         yield
 
 
-def run(home: Path, *argv: str) -> None:
-    """Run node with `argv` in web/. Exits with its output if it fails."""
+def run(home: Path, *argv: str, folder: Path = WEB) -> None:
+    """Run node with `argv` in `folder`. Exits with its output if it fails."""
     environment = {**os.environ, "PATH": f"{home / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}"}
     done = subprocess.run(
         [str(home / "bin" / "node"), *argv],
-        cwd=WEB,
+        cwd=folder,
         env=environment,
         check=False,
         text=True,
@@ -80,14 +80,14 @@ def run(home: Path, *argv: str) -> None:
     sys.stdout.write(done.stdout)
 
 
-def install(home: Path) -> None:
-    """Bring node_modules to what the lock file says, unless it is there already."""
-    wanted = digest(iter([WEB / "package-lock.json", WEB / ".npmrc"]))
-    stamp = MODULES / ".installed"
+def install(home: Path, folder: Path = WEB) -> None:
+    """Bring node_modules of `folder` to what its lock file says, unless it is there already."""
+    wanted = digest(iter([folder / "package-lock.json", folder / ".npmrc"]))
+    stamp = folder / "node_modules" / ".installed"
     if stamp.is_file() and stamp.read_text() == wanted:
         return
     npm = home / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
-    run(home, str(npm), "ci", "--prefer-offline", "--no-progress", "--loglevel=error")
+    run(home, str(npm), "ci", "--prefer-offline", "--no-progress", "--loglevel=error", folder=folder)
     stamp.write_text(wanted)
 
 
