@@ -76,6 +76,8 @@ class FakeApi:
     submitted: list[Json] = field(default_factory=list)
     #: Open event streams at this moment.
     listeners: list[queue.Queue[tuple[str, Json]]] = field(default_factory=list)
+    #: Set when the service ends: its streams break off.
+    closing: threading.Event = field(default_factory=threading.Event)
     url: str = ""
 
     def put(self, item: Json) -> None:
@@ -173,7 +175,8 @@ class _Handler(BaseHTTPRequestHandler):
     def submit(self) -> None:
         kind = self.headers.get("Content-Type", "")
         if kind.startswith("multipart/form-data"):
-            spec = json.loads(re.search(rb'name="spec"\r\n(?:.+\r\n)*\r\n(.*?)\r\n--', self.body, re.DOTALL)[1])
+            part = self.body.partition(b'name="spec"')[2].partition(b"\r\n\r\n")[2]
+            spec = json.loads(part.partition(b"\r\n--")[0])
             spec["file_bytes"] = len(self.body)
         else:
             spec = json.loads(self.body)
@@ -194,7 +197,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def act(self, job_id: str, action: str) -> None:
         status = {"cancel": "canceled", "retry": "queued"}[action]
-        self.api.put(self.api.jobs[job_id] | {"status": status, "error": None})
+        self.api.put(self.api.jobs[job_id] | {"status": status, "error": None, "failures": 0})
         self.json(self.api.jobs[job_id], 202)
 
     def remove(self, job_id: str) -> None:
@@ -237,6 +240,8 @@ class _Handler(BaseHTTPRequestHandler):
         for seq, (event, data) in enumerate(lines, 1):
             if seq > after:
                 self._event(event, {"seq": seq, **data}, seq)
+        while not over and not self.api.closing.wait(_HEARTBEAT_S):
+            self.wfile.write(b":\n\n")
         return None
 
     def events(self) -> None:
@@ -244,13 +249,11 @@ class _Handler(BaseHTTPRequestHandler):
         self._open_stream()
         self.api.listeners.append(listener)
         try:
-            while True:
+            while not self.api.closing.is_set():
                 try:
                     self._event(*listener.get(timeout=_HEARTBEAT_S))
                 except queue.Empty:
                     self.wfile.write(b":\n\n")
-        except OSError:
-            pass
         finally:
             self.api.listeners.remove(listener)
 
@@ -301,12 +304,16 @@ def serving(api: FakeApi, port: int = 0) -> Iterator[FakeApi]:
     """Serve `api` on a free loopback port while the block runs."""
     handler = type("Handler", (_Handler,), {"api": api})
     server = _Server(("127.0.0.1", port), handler)
+    api.closing.clear()
     api.url = f"http://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
     try:
         yield api
     finally:
+        api.closing.set()
+        for listener in list(api.listeners):
+            listener.put(("bye", {}))
         server.shutdown()
         server.server_close()
         thread.join()

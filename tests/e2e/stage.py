@@ -41,7 +41,18 @@ def make_stream(folder: Path) -> None:
 def make_picture(path: Path) -> None:
     """A small colourful JPEG."""
     source = "testsrc2=s=320x180:d=0.1"
-    argv = [imageio_ffmpeg.get_ffmpeg_exe(), "-loglevel", "error", "-f", "lavfi", "-i", source, "-frames:v", "1", str(path)]
+    argv = [
+        imageio_ffmpeg.get_ffmpeg_exe(),
+        "-loglevel",
+        "error",
+        "-f",
+        "lavfi",
+        "-i",
+        source,
+        "-frames:v",
+        "1",
+        str(path),
+    ]
     subprocess.run(argv, check=True, timeout=60)
 
 
@@ -133,7 +144,13 @@ def populate(api: FakeApi) -> None:
     """A service in the middle of its day."""
     waiting = {"name": "a-very-long-file-name-that-somebody-exported-without-mercy-final-FINAL-2.mxf"}
     retrying = {"name": "flaky-camera.ts", "failures": 2, "attempt": 2, "next_attempt_at": _ago(-40)}
-    cause = {"code": "encoder_failed", "title": "The encoder failed", "detail": "ffmpeg exited with 187 in chunk 3.", "hint": "", "retryable": True}
+    cause = {
+        "code": "encoder_failed",
+        "title": "The encoder failed",
+        "detail": "ffmpeg exited with 187 in chunk 3.",
+        "hint": "",
+        "retryable": True,
+    }
     items = [
         running(),
         job("job_queued", queue_position=3, created_at=_ago(30), **waiting),
@@ -150,7 +167,12 @@ def populate(api: FakeApi) -> None:
         "attempt": 1, "node": "local-0", "started_at": _ago(499), "finished_at": _ago(498), "outcome": "failed", "counted": True,
         "problem": FAILURE | {"evidence": {"argv": ["ffmpeg", "-i", "fd:"], "exit_code": 234, "stderr_tail": "Stream map '0:v' matches no streams.\nConversion failed!"}},
     }]  # fmt: skip
-    said = [("info", "probed: mov, h264 1280x720, 150 frames"), ("info", "plan: 3 renditions, 1 chunk"), ("warning", "edit list skips 2 frames"), ("error", "chunk 0 failed; it is tried again")]
+    said = [
+        ("info", "probed: mov, h264 1280x720, 150 frames"),
+        ("info", "plan: 3 renditions, 1 chunk"),
+        ("warning", "edit list skips 2 frames"),
+        ("error", "chunk 0 failed; it is tried again"),
+    ]
     lines = [("log", {"at": _ago(198 - n), "level": level, "message": text}) for n, (level, text) in enumerate(said)]
     end = [("state", {"at": _ago(190), "status": "succeeded"}), ("end", {"status": "succeeded"})]
     api.logs["job_done"] = [*lines, *end]

@@ -4,10 +4,15 @@
 
 import { html, nothing, type PropertyValues, type TemplateResult } from "lit";
 import type Hls from "hls.js";
+import type { Events } from "hls.js";
 import { icon } from "./icons.ts";
 import { Light } from "./light.ts";
 
 const HLS_TYPE = "application/vnd.apple.mpegurl";
+const PATIENCE_MS = 600;
+const TAIL_S = 2;
+/** Enough sound for the browser to call the seek done. */
+const BACK_S = 0.3;
 
 interface Choice {
   level: number;
@@ -38,7 +43,9 @@ export class JobPlayer extends Light {
   #hls: Hls | null = null;
   /** Media time of the first frame, in seconds: with B-frames a stream may begin a few frames late. */
   #offset_s = 0;
-  #sought = false;
+  /** Where the playhead was last sent, until playback takes it away from there. */
+  #aim_ms: number | null = null;
+  #patience = 0;
 
   constructor() {
     super();
@@ -61,6 +68,7 @@ export class JobPlayer extends Light {
           poster=${this.poster ?? nothing}
           @loadedmetadata=${this.#started}
           @timeupdate=${this.#timed}
+          @playing=${() => (this.#aim_ms = null)}
           @error=${this.#failed}
         ></video>
         ${this.failure ? html`<p class="vc-screen-fault" role="alert">${icon("alert")}<span>${this.failure}</span></p>` : nothing}
@@ -88,6 +96,7 @@ export class JobPlayer extends Light {
 
   override disconnectedCallback(): void {
     super.disconnectedCallback();
+    clearTimeout(this.#patience);
     this.#hls?.destroy();
     this.#hls = null;
   }
@@ -95,8 +104,21 @@ export class JobPlayer extends Light {
   /** Shows the frame that is on screen at `ts_ms` of the frame rows. */
   seek(ts_ms: number): void {
     const video = this.#video;
-    this.#sought = true;
-    if (video) video.currentTime = (ts_ms + this.frame_ms / 2) / 1000 + this.#offset_s;
+    this.#aim_ms = ts_ms;
+    if (!video) return;
+    video.currentTime = (ts_ms + this.frame_ms / 2) / 1000 + this.#offset_s;
+    clearTimeout(this.#patience);
+    this.#patience = window.setTimeout(() => this.#unstick(video, ts_ms), PATIENCE_MS);
+  }
+
+  /** Sound often ends before the picture. A seek behind its end hangs until hls.js has closed the stream, which it
+   *  does only with the playhead inside: go there first, then on to the aim. */
+  #unstick(video: HTMLVideoElement, aim_ms: number): void {
+    const end = video.buffered.length ? video.buffered.end(video.buffered.length - 1) : Infinity;
+    const hangs = video.seeking && video.currentTime > end && video.duration - end < TAIL_S;
+    if (!hangs || !this.#hls || this.#aim_ms !== aim_ms) return;
+    this.#hls.once("hlsBufferedToEnd" as Events.BUFFERED_TO_END, () => this.#aim_ms === aim_ms && this.seek(aim_ms));
+    video.currentTime = end - BACK_S;
   }
 
   get #video(): HTMLVideoElement | null {
@@ -127,6 +149,7 @@ export class JobPlayer extends Light {
   }
 
   #attach(Library: typeof Hls, video: HTMLVideoElement, src: string): Hls {
+    if (this.start_ms) this.#aim_ms = this.start_ms;
     const hls = new Library({
       // Fragmented MP4 needs no remuxing, so a worker has nothing to do.
       enableWorker: false,
@@ -143,13 +166,11 @@ export class JobPlayer extends Light {
     });
     hls.on(Events.LEVEL_SWITCHED, (_, { level }) => (this.playing = level));
     hls.on(Events.FRAG_BUFFERED, (_, { frag }) => {
-      const first = frag.elementaryStreams.video?.startPTS ?? frag.elementaryStreams.audiovideo?.startPTS;
-      if (first === undefined || frag.type !== "main") return;
-      const offset_s = Math.max(0, first - frag.start);
-      const moved = Math.abs(offset_s - this.#offset_s) > 0.001;
-      this.#offset_s = offset_s;
-      // A link to a moment was aimed before the offset was known.
-      if (moved && this.start_ms && !this.#sought) this.seek(this.start_ms);
+      const { video, audiovideo } = frag.elementaryStreams;
+      const stream = video ?? audiovideo;
+      // hls.js lays decode times along the playlist, so pictures appear later by the delay of reordering. (Not
+      // startPTS - frag.start: frag.start is moved to startPTS once the fragment was read.)
+      if (stream && frag.type === "main") this.#shift(stream.startPTS - stream.startDTS);
     });
     let rescued = false;
     hls.on(Events.ERROR, (_, { fatal, type, details }) => {
@@ -167,7 +188,14 @@ export class JobPlayer extends Light {
   }
 
   #started(): void {
-    if (!this.#hls && this.start_ms && !this.#sought) this.seek(this.start_ms);
+    if (!this.#hls && this.start_ms && this.#aim_ms === null) this.seek(this.start_ms);
+  }
+
+  #shift(offset_s: number): void {
+    if (Math.abs(offset_s - this.#offset_s) < 0.001) return;
+    this.#offset_s = offset_s;
+    // It was aimed before the offset was known.
+    if (this.#aim_ms !== null) this.seek(this.#aim_ms);
   }
 
   /** Tells which frame is on screen. `timeupdate` alone comes four times a second: far too coarse for frames. */

@@ -70,7 +70,7 @@ export class JobWatch extends Light {
               @seek=${this.#seek}
             ></vc-timeline>
             <p class="vc-meta vc-now">
-              <span>${timecode(this.ts_ms)}</span>
+              <span>${timecode(frame?.ts_ms ?? this.ts_ms)}</span>
               ${frame ? html`<span>frame ${frame.frame_no}</span><span>scene ${frame.scene_no}</span>` : nothing}
             </p>
           </div>`

@@ -31,7 +31,7 @@ export function state(status: JobStatus | PartStatus, words: string = status): T
 /** A job's state, with what it is doing at the moment. */
 export function jobState(job: Job): TemplateResult {
   if (job.cancel_requested && job.status === "running") return state("running", "canceling");
-  if (job.status === "queued" && job.failures > 0) return state("queued", "waiting to retry");
+  if (job.status === "queued" && job.next_attempt_at) return state("queued", "waiting to retry");
   return html`${state(job.status)}${
     job.status === "running" && job.phase ? html`<span class="vc-phase">${job.phase}</span>` : nothing
   }`;

@@ -58,6 +58,11 @@ export class SubmitPanel extends Light {
     `;
   }
 
+  override updated(): void {
+    // Nothing to show: no gap in the page either.
+    this.hidden = !this.over && !this.open && !this.uploads.parcels.length;
+  }
+
   #panel(): TemplateResult {
     return html`<section class="vc-submit ${this.first ? "is-first" : ""}" aria-label="New job">
       <label class="vc-drop">
