@@ -150,7 +150,7 @@ class EmbeddedPostgres:
                 await asyncio.sleep(_POLL_S * 5)
 
     async def _serve(self, stack: AsyncExitStack, place: Place) -> None:
-        programs = pg_place.programs(place.account, system_root=self._system_root)
+        programs = pg_place.programs(pg_place.shipped_programs(), place.account, system_root=self._system_root)
         fresh = not pg_place.check_version(place.data)
         pg_place.check_space(place.data, _INITDB_BYTES if fresh else _START_BYTES)
         if fresh:
@@ -165,17 +165,19 @@ class EmbeddedPostgres:
             stack.push_async_callback(self._halt)
 
     async def _survivor(self, place: Place) -> Postmaster | None:
-        """A server left over from a crash of ours that still works; one that is stopping is waited for."""
+        """A server left over from a crash of ours that still works; whatever else is left is waited for."""
         found = Postmaster.find(place)
-        if found is None:
-            Postmaster.clear_stale(place)
-            return None
-        async with _patience(f"an earlier server (process {found.pid}) neither answers nor ends"):
-            while found.alive:
-                if found.ready and found.accepts_connections():
-                    return found
-                await asyncio.sleep(_POLL_S)
-        Postmaster.clear_stale(place)
+        if found is not None:
+            async with _patience(f"an earlier server (process {found.pid}) neither answers nor ends"):
+                while found.alive:
+                    if found.ready and found.accepts_connections():
+                        return found
+                    await asyncio.sleep(_POLL_S)
+        if Postmaster.left_lock(place):
+            async with _patience(f"sessions of an earlier server still work in {place.data}, and do not end"):
+                while Postmaster.sessions(place):  # noqa: ASYNC110 - not our children: nobody tells of their end
+                    await asyncio.sleep(_POLL_S)
+            Postmaster.clear_lock(place)
         return None
 
     # ---- starting and stopping

