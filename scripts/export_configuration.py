@@ -29,7 +29,9 @@ def allowed(annotation: object, field: FieldInfo) -> str:
     """What may stand there, in words."""
     kinds = [
         kind
-        for kind in (typing.get_args(annotation) if isinstance(annotation, UnionType) else (annotation,))
+        for kind in (
+            typing.get_args(annotation) if typing.get_origin(annotation) in {UnionType, typing.Union} else (annotation,)
+        )
         if kind is not NoneType
     ]
     kind = typing.get_args(kinds[0])[0] if typing.get_origin(kinds[0]) is typing.Annotated else kinds[0]

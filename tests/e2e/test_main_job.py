@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from typing import Any
 from urllib.parse import urljoin
 
@@ -42,7 +43,7 @@ def test_every_source_frame_is_a_row_with_context(service: RunningService, demo_
 def test_scenes_change_exactly_at_the_cuts(service: RunningService, demo_job: dict[str, Any]):
     rows = frames_of(service, demo_job)
 
-    changes = [b["frame_no"] for a, b in zip(rows, rows[1:], strict=False) if a["scene_no"] != b["scene_no"]]
+    changes = [b["frame_no"] for a, b in pairwise(rows) if a["scene_no"] != b["scene_no"]]
 
     assert changes == TRUTH["cuts"]
 

@@ -228,6 +228,7 @@ def _coordinator(parts: Parts) -> Coordinator:
             job,
             jobs=parts.store.jobs,
             frames=parts.store.frames,
+            blobs=parts.blobs,
             scheduler=scheduler,
             settings=settings,
             metrics=metrics,

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from vidcompute import wire
+from vidcompute.blobs.base import Blobs
 from vidcompute.coordinator.dag import Dag, Needs
 from vidcompute.coordinator.progress import JobProgress
 from vidcompute.coordinator.reporter import Reporter
@@ -58,6 +59,7 @@ class JobRun:
         *,
         jobs: JobStore,
         frames: FrameStore,
+        blobs: Blobs,
         scheduler: TaskScheduler,
         settings: RunSettings,
         metrics: Metrics,
@@ -67,6 +69,7 @@ class JobRun:
         self._job = job
         self._jobs = jobs
         self._frames = frames
+        self._blobs = blobs
         self._scheduler = scheduler
         self._settings = settings
         self._metrics = metrics
@@ -86,6 +89,7 @@ class JobRun:
             chunks, audio = await self._encode(dag, plan, common)
             await self._package(dag, plan, chunks, audio, common)
             await self._settle_context(dag, plan, chunks, common)
+            await self._tidy(common["work"])
 
     # ---- probe and plan
 
@@ -221,6 +225,11 @@ class JobRun:
         if frames == 0 or described == 0:
             return PartStatus.FAILED
         return PartStatus.DEGRADED if self._context.errors or described < frames else PartStatus.SUCCEEDED
+
+    async def _tidy(self, work: str) -> None:
+        """Encoder output has been packaged and published: keeping it would double the disk. Others may still need it."""
+        if not self._context.errors and not await self._jobs.work_is_shared(self._job.id):
+            await self._blobs.delete_prefix(work)
 
     # ---- one task
 

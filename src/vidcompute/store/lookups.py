@@ -136,6 +136,18 @@ class JobLookups:
             )
             return [_unfinished(row) for row in await cursor.fetchall()]
 
+    async def work_is_shared(self, job_id: str) -> bool:
+        """Whether another unfinished job has the same source and plan, hence the same work folder."""
+        async with self._db.transaction() as connection:
+            cursor = await connection.execute(
+                "SELECT EXISTS (SELECT 1 FROM jobs AS other JOIN jobs AS own ON own.id = %(job)s"
+                "  WHERE other.status IN ('queued', 'running') AND other.id <> own.id"
+                "  AND other.tenant_id = own.tenant_id AND other.source_sha256 = own.source_sha256) AS shared",
+                {"job": job_uuid(job_id)},
+            )
+            row = await cursor.fetchone()
+            return bool(row and row["shared"])
+
     async def strays(self, *, before: datetime, limit: int = 500) -> builtins.list[Unfinished]:
         """Running jobs that nobody gave a sign of life for since `before`."""
         async with self._db.transaction() as connection:
