@@ -45,7 +45,9 @@ class RunSettings:
 class _Context:
     """The describing half of an attempt."""
 
-    running: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    #: Keys of the batches that a task was made for, and how many are done.
+    batches: set[str] = field(default_factory=set)
+    done: int = 0
     errors: list[VidcomputeError] = field(default_factory=list)
     warnings: list[dict[str, Any]] = field(default_factory=list)
 
@@ -86,8 +88,11 @@ class JobRun:
             self._finished = await self._jobs.tasks(self._job.id)
             dag = Dag(self._job, Needs(await self._scheduler.biggest()), self._settings.task_timeout_s)
             plan, common = await self._plan(dag)
-            chunks, audio = await self._encode(dag, plan, common)
-            await self._package(dag, plan, chunks, audio, common)
+            # Describing goes on while the streams are packaged and published; a failure of theirs ends it.
+            async with asyncio.TaskGroup() as describing:
+                chunks, audio = await self._encode(dag, plan, common, describing)
+                await self._package(dag, plan, chunks, audio, common)
+                self._progress.phase = Phase.DESCRIBING if plan.analysis else self._progress.phase
             await self._settle_context(dag, plan, chunks, common)
             await self._tidy(common["work"])
 
@@ -123,16 +128,15 @@ class JobRun:
     # ---- encode, and describe what is chosen on the way
 
     async def _encode(
-        self, dag: Dag, plan: Plan, common: dict[str, Any]
+        self, dag: Dag, plan: Plan, common: dict[str, Any], describing: asyncio.TaskGroup
     ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        def describe(batch: dict[str, Any]) -> None:
+            key = f"describe/{batch['chunk']}/{batch['number']}"
+            if plan.analysis is not None and key not in self._context.batches:
+                self._context.batches.add(key)
+                describing.create_task(self._describe(dag.describe(plan, key, batch, common)))
+
         async with asyncio.TaskGroup() as group:
-
-            def describe(batch: dict[str, Any]) -> None:
-                key = f"describe/{batch['chunk']}/{batch['number']}"
-                if plan.analysis is not None and key not in self._context.running:
-                    spec = dag.describe(plan, key, batch, common)
-                    self._context.running[key] = group.create_task(self._describe(spec))
-
             chunks = [group.create_task(self._chunk(dag.chunk(plan, c.index, common), describe)) for c in plan.chunks]
             audio = [group.create_task(self._task(dag.audio(plan, i, common))) for i in range(len(plan.audio))]
         self._progress.finish(Phase.TRANSCODING)
@@ -163,6 +167,8 @@ class JobRun:
             self._context.errors.append(error)
             self._reporter.log("warning", f"describing failed: {error.detail}", {"code": error.code})
             return
+        self._context.done += 1
+        self._progress.hear(Phase.DESCRIBING, {"done": self._context.done, "total": len(self._context.batches)})
         self._context.warnings.extend(result.get("warnings", []))
         self._metrics.ocr_cpu.inc(result.get("ocr_cpu_s", 0.0))
         self._metrics.llm_inference.labels("local").observe(result.get("seconds", 0.0))
