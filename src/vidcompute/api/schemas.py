@@ -223,12 +223,15 @@ class JobRequest(JobOptions):
     )
 
 
+_Ids = Annotated[list[Annotated[Text, Field(max_length=64)]], Field(min_length=1, max_length=1000)]
+
+
 class RequeueIn(Wire):
     """Which dead letters to try again: these, or all."""
 
     model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": ["ids"]}, {"required": ["all"]}]})
 
-    ids: list[Annotated[Text, Field(max_length=64)]] | SkipJsonSchema[None] = Field(None, min_length=1, max_length=1000)
+    ids: _Ids | SkipJsonSchema[None] = None
     all: Literal[True] | SkipJsonSchema[None] = None
 
     @model_validator(mode="after")

@@ -136,8 +136,17 @@ def test_names_are_the_last_part_without_tricks(raw, name):
     assert display_name(raw, default="video") == name
 
 
+@pytest.mark.parametrize("field", sorted(JobRequest.model_fields))
+def test_null_is_an_answer_and_never_a_crash(field):
+    try:
+        spec(**{field: None})
+    except (InvalidFields, MalformedBody):
+        assert JobRequest.model_fields[field].default is not None
+
+
 def test_requeue_wants_ids_or_all():
-    assert parse_body(RequeueIn, b'{"all": true}').all
+    assert parse_body(RequeueIn, b'{"all": true, "ids": null}').all
+    assert parse_body(RequeueIn, b'{"all": null, "ids": ["a"]}').ids == ["a"]
     for body in (b"{}", b'{"all": true, "ids": ["a"]}', b'{"ids": []}'):
         with pytest.raises(InvalidFields):
             parse_body(RequeueIn, body)

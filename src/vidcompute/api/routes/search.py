@@ -55,7 +55,14 @@ async def search(
     request: Request,
     use: Use,
     *,
-    q: Annotated[Text, Query(max_length=10_000, description='Words; "a phrase", or, -not.')],
+    q: Annotated[
+        Text,
+        Query(
+            max_length=10_000,
+            description='Words; "a phrase", or, -not.',
+            json_schema_extra={"pattern": r"^[^\u0000]*[^\s\u0000][^\u0000]*$"},
+        ),
+    ],
     mode: SearchMode = SearchMode.TEXT,
     job_id: QueryText = None,
     cursor: Annotated[str | None, Query(max_length=500)] = None,
