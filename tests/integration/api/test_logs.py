@@ -125,6 +125,22 @@ async def test_open_streams_end_with_the_service(bench):
     assert rest.count("restarting") == 2
 
 
+async def test_a_job_that_ends_between_two_reads_still_ends_its_stream(bench, monkeypatch):
+    job_id, attempt = await bench.running()
+    read = bench.jobs.events
+
+    async def end_then_read(*args, **options):
+        monkeypatch.undo()
+        await bench.jobs.succeed(job_id, attempt)
+        return await read(*args, **options)
+
+    monkeypatch.setattr(type(bench.jobs), "events", lambda _, *args, **options: end_then_read(*args, **options))
+
+    found = events((await bench.client.get(f"{JOBS}/{job_id}/logs", headers=SSE)).text)
+
+    assert found[-1][0] == "end"
+
+
 async def test_a_job_deleted_under_its_reader_ends_the_stream(bench, monkeypatch):
     job_id = await finished(bench)
     read = bench.jobs.events

@@ -99,7 +99,7 @@ class _Follower:
         while True:
             # Read the job before its log: if it is over by now, the log read next is complete.
             self.job = await use.jobs.get(use.tenant_id, self.job.id)
-            found = await _events(use, self.job.id, self.after)
+            found = await self._next()
             for piece in (*self._log(found), *self._changed_progress()):
                 yield piece
             if len(found) == _PAGE:
@@ -111,6 +111,13 @@ class _Follower:
                 return
             if not await sse.first(self.changes.wait(use.settings.heartbeat_s), use.stopping.wait()):
                 yield sse.comment()
+
+    async def _next(self) -> list[Event]:
+        found = await _events(self.use, self.job.id, self.after)
+        if found and found[-1].kind == "end" and not self.job.status.terminal:
+            # It ended between the two reads, or this is the end of an earlier life: the job knows.
+            self.job = await self.use.jobs.get(self.use.tenant_id, self.job.id)
+        return found
 
     def _log(self, found: list[Event]) -> Iterator[bytes]:
         for event in found:
