@@ -163,8 +163,12 @@ def shipped_programs() -> Path:
 
 def programs(install: Path, who: Account, *, system_root: Path) -> Path:
     """`install`, or a copy of it below `system_root`, made once, if `who` cannot use it where it is."""
-    needed = ("bin/postgres", "bin/initdb", "lib/postgresql/plpgsql.so", "share/postgresql/postgres.bki")
-    if all(reachable(install / name, who, os.R_OK) for name in needed):
+    needed = (
+        *(install / name for name in ("bin/postgres", "bin/initdb", "lib/postgresql/plpgsql.so")),
+        install / "share/postgresql/postgres.bki",
+        *_libraries(install).glob("libpq-*"),
+    )
+    if all(reachable(path, who, os.R_OK) for path in needed):
         return install
     info = (install / "bin/postgres").stat()
     # Another build of the wheel is another copy: a running server never has its files changed under it.
@@ -172,19 +176,25 @@ def programs(install: Path, who: Account, *, system_root: Path) -> Path:
     copy = system_root / f"pgsql-{MAJOR}-{digest}"
     if not copy.exists():
         _copy_programs(install, copy)
-    return copy
+    return copy / install.relative_to(install.parents[1])
+
+
+def _libraries(install: Path) -> Path:
+    """Where the wheel's build put the shared libraries: programs look for them there, relative to themselves."""
+    return install.parents[1] / f"{install.parent.name}.libs"
 
 
 def _copy_programs(install: Path, copy: Path) -> None:
+    site = install.parents[1]
     _make_public(copy.parent)
     with tempfile.TemporaryDirectory(dir=copy.parent, prefix=".pgsql-") as scratch:
         staged = Path(scratch) / "pgsql"
-        for name in ("bin/postgres", "bin/initdb"):
-            (staged / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(install / name, staged / name)
-        for name in ("lib", "share"):
+        for folder in (install / "bin", install / "lib", install / "share", _libraries(install)):
             shutil.copytree(
-                install / name, staged / name, copy_function=shutil.copyfile, ignore=shutil.ignore_patterns("*.a")
+                folder,
+                staged / folder.relative_to(site),
+                copy_function=shutil.copyfile,
+                ignore=shutil.ignore_patterns("*.a"),
             )
         for path in (staged, *staged.rglob("*")):
             path.chmod(0o755 if path.is_dir() or path.parent.name == "bin" else 0o644)

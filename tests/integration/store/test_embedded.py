@@ -304,19 +304,22 @@ async def test_a_new_data_folder_at_an_old_path_does_not_inherit_the_old_databas
 
 
 @as_root
-async def test_programs_that_the_servers_user_cannot_reach_are_copied_once(open_folder):
+def test_programs_that_the_servers_user_cannot_reach_are_copied_once_with_their_libraries(open_folder):
+    shipped = pg_place.shipped_programs()
     private = open_folder / "venv"
-    shutil.copytree(pg_place.shipped_programs(), private / "pg", ignore=shutil.ignore_patterns("include", "*.a"))
+    install = private / shipped.relative_to(shipped.parents[1])
+    shutil.copytree(shipped, install, ignore=shutil.ignore_patterns("include", "*.a"))
+    libraries = f"{shipped.parent.name}.libs"
+    shutil.copytree(shipped.parents[1] / libraries, private / libraries)
     private.chmod(0o700)
-    who = pg_place.account()
+    place = pg_place.Place(open_folder, pg_place.account())
 
-    copy = pg_place.programs(private / "pg", who, system_root=open_folder / "system")
-    again = pg_place.programs(private / "pg", who, system_root=open_folder / "system")
+    copy = pg_place.programs(install, place.account, system_root=open_folder / "system")
+    again = pg_place.programs(install, place.account, system_root=open_folder / "system")
 
-    place = pg_place.Place(open_folder, who)
-    said = run([*as_account(place, copy / "bin/postgres"), "--version"])
-    assert copy == again != private / "pg"
-    assert f"PostgreSQL) {pg_place.MAJOR}" in said.stdout
+    assert copy == again != install
+    for name in ("postgres", "initdb"):
+        assert f"PostgreSQL) {pg_place.MAJOR}" in run([*as_account(place, copy / "bin" / name), "--version"]).stdout
     assert stat.S_IMODE(private.stat().st_mode) == 0o700
 
 
