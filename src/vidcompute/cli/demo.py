@@ -74,10 +74,13 @@ def demo(*, data_dir: Path, folder: Path, as_json: bool) -> int:
     Exits 0 only if all of it holds.
     """
     from vidcompute import app  # noqa: PLC0415 - the service is heavy; no other command should pay for it
+    from vidcompute.monitor import setup_logging  # noqa: PLC0415 - structlog, likewise
 
     # The describer is named here: a key in somebody's environment must never make a demo cost money.
     overrides = {"host": "127.0.0.1", "port": 0, "data_dir": data_dir, "llm_provider": "local", "log_level": "error"}
     config = app.load_config(None, overrides)
+    # Unconfigured, the logger of the service in this very process would print between our own lines.
+    setup_logging(config.log_level)
 
     async def go() -> Result:
         output.err().print("starting the service …")
