@@ -19,10 +19,13 @@ from av.video.stream import VideoStream as AvVideoStream
 
 from vidcompute.domain.media import AudioStream, Probe, SubtitleStream
 from vidcompute.errors import EncryptedMedia, LimitExceeded, NoVideo, UnsupportedMedia
-from vidcompute.media import sniff
+from vidcompute.media import eager, sniff
 from vidcompute.media.demuxers import ANALYZE_US, PROBE_BYTES, SOUND_DEMUXERS, VIDEO_DEMUXERS
 from vidcompute.media.measure import codec_name, measure_audio, measure_video
 from vidcompute.media.scan import ProbeLimits, Scan, Tally, scan
+
+# Said aloud so that nobody removes an import that is there for its effect.
+assert eager.LOADED
 
 _TEXT_SUBTITLES = {"subrip", "ass", "ssa", "mov_text", "webvtt", "text", "ttml", "sami", "microdvd"}
 _ENCRYPTED_TAGS = {"encv", "enca", "drmi", "drms"}
