@@ -92,7 +92,9 @@ class JobRun:
             async with asyncio.TaskGroup() as describing:
                 chunks, audio = await self._encode(dag, plan, common, describing)
                 await self._package(dag, plan, chunks, audio, common)
-                self._progress.phase = Phase.DESCRIBING if plan.analysis else self._progress.phase
+                if plan.analysis is not None:
+                    self._progress.phase = Phase.DESCRIBING
+                    await self._reporter.flush()
             await self._settle_context(dag, plan, chunks, common)
             await self._tidy(common["work"])
 
