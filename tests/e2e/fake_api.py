@@ -294,6 +294,8 @@ _ROUTES: list[tuple[str, str, Callable[..., None]]] = [
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
+    #: A page asks for twenty pictures at once; the library's five would refuse some.
+    request_queue_size = 64
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A browser that goes away in the middle of an answer is no error."""

@@ -70,7 +70,13 @@ def frame_rows() -> list[Json]:
     rows: list[Json] = []
     for n in range(FRAMES):
         desc_no = n // 10
-        context = {"summary": _SUMMARIES[desc_no % len(_SUMMARIES)], "objects": [], "actions": []}
+        colors = [{"name": "midnightblue", "share": 0.5}, {"name": "orange", "share": 0.3}]
+        context: Json = {
+            "summary": _SUMMARIES[desc_no % len(_SUMMARIES)],
+            "objects": [],
+            "actions": [],
+            "colors": colors,
+        }
         if desc_no == 3:
             context |= {"ocr_text": ["BREAKING <b>NEWS</b>"], "objects": ["lower third"]}
         description = {

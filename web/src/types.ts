@@ -102,11 +102,16 @@ export interface JobPage {
 
 export type JobCounts = Record<JobStatus, number> & { total: number };
 
+type Thing = string | { name?: string };
+
+/** What a describer said. Describers differ, so everything is optional. */
 export interface Context {
   summary?: string;
-  objects?: string[];
-  actions?: string[];
+  objects?: Thing[];
+  actions?: Thing[];
   ocr_text?: string | string[];
+  /** CSS colour names with their share of the picture. */
+  colors?: { name: string; share: number }[];
 }
 
 export interface FrameDescription {

@@ -1,6 +1,6 @@
 // What was seen, frame after frame, in step with the playhead.
 
-import { html, nothing, type PropertyValues, type TemplateResult } from "lit";
+import { html, nothing, svg, type PropertyValues, type TemplateResult } from "lit";
 import { urls } from "../api.ts";
 import { timecode } from "../format.ts";
 import { rowAt, stretches, type Stretch } from "../frames.ts";
@@ -84,7 +84,7 @@ export class JobContext extends Light {
             ${now ? html`<b class="vc-frame">frame ${now.frame_no}</b>` : `${rows.length} ${rows.length === 1 ? "frame" : "frames"}`}</span
           >
           <span>${context?.summary || (description ? "No summary." : "Not described yet.")}</span>
-          ${context ? words(context) : nothing}
+          ${context ? details(context) : nothing}
         </span>
       </button>
     </li>`;
@@ -121,13 +121,28 @@ export class JobContext extends Light {
   }
 }
 
-function words(context: Context): TemplateResult | typeof nothing {
-  const text = Array.isArray(context.ocr_text) ? context.ocr_text.join(" ") : (context.ocr_text ?? "");
-  const things = [...(context.objects ?? []), ...(context.actions ?? [])];
-  if (!text && !things.length) return nothing;
+/** What is worth saying beside the summary: text that it does not quote, things, and the colours as a strip. */
+function details({ summary = "", ocr_text, objects, actions, colors }: Context): TemplateResult {
+  const lines = (Array.isArray(ocr_text) ? ocr_text : [ocr_text ?? ""]).filter((line) => line && !summary.includes(line));
+  const things = [...(objects ?? []), ...(actions ?? [])].map((thing) => (typeof thing === "string" ? thing : thing.name));
   return html`<span class="vc-tags">
-    ${text ? html`<q>${text}</q>` : nothing} ${things.map((thing) => html`<span class="tag">${thing}</span>`)}
-  </span>`;
+      ${lines.length ? html`<q>${lines.join(" ")}</q>` : nothing}
+      ${things.filter(Boolean).map((thing) => html`<span class="tag">${thing}</span>`)}
+    </span>
+    ${colors?.length ? palette(colors) : nothing}`;
+}
+
+function palette(colors: NonNullable<Context["colors"]>): TemplateResult {
+  let x = 0;
+  return html`<svg class="vc-palette" viewBox="0 0 1 1" preserveAspectRatio="none" aria-hidden="true">
+    ${colors
+      .filter(({ name }) => /^[a-z]+$/.test(name))
+      .map(({ name, share }) => {
+        const from = x;
+        x += share;
+        return svg`<rect x=${from} y="0" width=${share} height="1" fill=${name}></rect>`;
+      })}
+  </svg>`;
 }
 
 customElements.define("vc-context", JobContext);

@@ -155,7 +155,10 @@ function turn(seq: number, body: Record<string, unknown>): LogLine {
   const status = text(body["status"]);
   const error = body["error"] as { code?: string; detail?: string } | null | undefined;
   const why = error?.code ? `: ${error.code}, ${error.detail ?? ""}` : "";
-  return { seq, at: text(body["at"]) || null, level: status === "failed" ? "error" : "info", message: `job is ${status}${why}` };
+  const parts = body["parts"] as { hls?: string; context?: string } | undefined;
+  const halves = status === "running" && parts?.hls === "succeeded" ? `: streams ready, frame context ${parts.context}` : "";
+  const level = status === "failed" ? "error" : "info";
+  return { seq, at: text(body["at"]) || null, level, message: `job is ${status}${why || halves}` };
 }
 
 function clock(at: string | null): string {

@@ -189,8 +189,9 @@ export class SubmitPanel extends Light {
 
 /** A refusal with the fields it names. */
 function spoken(error: unknown): string {
-  const fields = error instanceof Refused ? error.fields.map(({ pointer, msg }) => `${pointer}: ${msg}`) : [];
-  return [reason(error), ...fields].join(" ");
+  const why = reason(error);
+  const fields = error instanceof Refused ? error.fields.filter(({ msg }) => !why.includes(msg)) : [];
+  return [why, ...fields.map(({ pointer, msg }) => `${pointer}: ${msg}`)].join(" ");
 }
 
 customElements.define("vc-submit", SubmitPanel);
