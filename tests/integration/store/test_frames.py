@@ -238,6 +238,36 @@ async def test_memory_stays_flat_for_many_rows(job_store, frame_store):
     assert max(sizes) - sizes[0] < 8 * 1024**2
 
 
+async def test_numbering_many_descriptions_does_not_take_the_square_of_their_number(job_store, frame_store):
+    job = await running_job(job_store)
+    await describe(frame_store, job, *(description(number * 1001) for number in range(10_000)))
+
+    # Half a second on an idle machine; the square of it would be minutes.
+    async with asyncio.timeout(60):
+        await put_frames(frame_store, job, 10_000, every=1)
+        await describe(frame_store, job, description(9_999 * 1001, "the last one"))
+
+    last = await frame_store.get(TENANT, job.id, 9_999)
+    assert last.description.desc_no == 9_999
+    assert last.description.context["summary"] == "the last one"
+
+
+async def test_the_view_for_people_shows_what_a_page_shows(job_store, frame_store, database):
+    job = await running_job(job_store)
+    await put_frames(frame_store, job)
+    await describe(frame_store, job, description(0), description(10010), description(0, "prose", model="gpt"))
+
+    page = await frame_store.page(TENANT, job.id, limit=100)
+    async with database.transaction() as connection:
+        cursor = await connection.execute("SELECT * FROM frame_context_full ORDER BY frame_no")
+        rows = await cursor.fetchall()
+
+    assert [(row["pts"], row["desc_no"], row["context"]) for row in rows] == [
+        (item.pts, item.description and item.description.desc_no, item.description and item.description.context)
+        for item in page.items
+    ]
+
+
 async def test_pages_go_through_all_frames_in_order(job_store, frame_store):
     job = await running_job(job_store)
     await put_frames(frame_store, job)
