@@ -22,6 +22,16 @@ _LOW_CONTRAST, _HIGH_CONTRAST = 0.06, 0.3
 #: Characters of on-screen text that the summary quotes; all of it stands in `ocr_text`.
 _QUOTED_CHARACTERS = 160
 _NAMED_COLORS = 3
+#: CSS writes these as one word; people say and search for two.
+_SPOKEN = {
+    "dimgray": "dim gray",
+    "darkgreen": "dark green",
+    "darkslategray": "dark slate gray",
+    "midnightblue": "midnight blue",
+    "seagreen": "sea green",
+    "skyblue": "sky blue",
+    "steelblue": "steel blue",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +105,7 @@ def summary(item: LocalInput) -> str:
 def _picture(facts: Facts) -> str:
     if facts.black:
         return "Black frame."
-    names = [name for name, _ in facts.colors[:_NAMED_COLORS]]
+    names = [_SPOKEN.get(name, name) for name, _ in facts.colors[:_NAMED_COLORS]]
     brightness = _word(_BRIGHTNESS, facts.brightness)
     words = ["Picture" if brightness == "medium" else f"{brightness.capitalize()} picture"]
     if len(names) == 1:

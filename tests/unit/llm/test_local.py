@@ -106,3 +106,10 @@ def test_a_description_per_anchor_in_the_same_order_as_json():
 
 def test_no_anchors_have_no_descriptions():
     assert describe([]) == []
+
+
+def test_colours_of_two_words_are_written_as_people_search_for_them():
+    said = summary(LocalInput(anchor(colors=(("midnightblue", 0.6), ("skyblue", 0.3))), ts_ms=0))
+
+    assert "midnight blue" in said
+    assert "sky blue" in said
