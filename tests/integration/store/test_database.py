@@ -8,7 +8,7 @@ import dataclasses
 import psycopg
 import pytest
 
-from tests.integration.store.test_jobs import TENANT, new_job, running_job
+from tests.integration.store.making import TENANT, new_job, running_job
 from vidcompute.errors import InvalidConfig, InvalidInput, StoreDown
 from vidcompute.store.db import Database
 from vidcompute.store.migrate import Migration, migrate, shipped

@@ -8,7 +8,7 @@ import uuid
 import psycopg
 import pytest
 
-from tests.integration.store.test_jobs import TENANT, new_job, running_job
+from tests.integration.store.making import TENANT, new_job, running_job
 from vidcompute.domain.job import Phase
 from vidcompute.errors import StoreDown
 from vidcompute.store.feed import EventFeed

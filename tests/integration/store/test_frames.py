@@ -7,7 +7,7 @@ import asyncio
 import psutil
 import pytest
 
-from tests.integration.store.test_jobs import TENANT, running_job
+from tests.integration.store.making import TENANT, running_job
 from vidcompute.domain.frames import Description
 from vidcompute.errors import InvalidInput, LeaseLost, NotFound, OutputInvalid
 from vidcompute.store.frames import FrameRow

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from tests.integration.store.making import TENANT, new_job, running_job
 from tests.integration.store.test_frames import describe, description, put_frames
-from tests.integration.store.test_jobs import TENANT, new_job, running_job
 from vidcompute.domain.job import JobSpec
 from vidcompute.errors import InvalidInput, NotFound
 from vidcompute.store.search import SearchStore

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.integration.store.test_jobs import TENANT, new_job
+from tests.integration.store.making import TENANT, new_job
 from vidcompute.domain.job import JobSpec
 from vidcompute.errors import Conflict, NotFound
 
