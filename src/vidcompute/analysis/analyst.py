@@ -56,7 +56,7 @@ def analyse(
     span = span or Span()
     with open_pictures(fd, plan) as stream:
         pace = Pace(plan.mode, plan.max_anchors_per_s, stream.time_base)
-        desk = _Desk(directory, emit, quality=jpeg_quality, pace=pace)
+        desk = _Desk(directory, emit, quality=jpeg_quality, pace=pace, matrix=plan.matrix)
         selection = Selection(pace)
         starts_scene: bool | None = None
         for frame, begins_scene in mark_scenes(_frames(stream), stream.time_base):
@@ -85,8 +85,9 @@ def _frames(stream: PictureStream) -> Iterator[Frame]:
 class _Desk:
     """Turns a finished stretch into an anchor: measures it, writes its JPEG, tells of it."""
 
-    def __init__(self, directory: Path, emit: Callable[[Anchor], None], *, quality: int, pace: Pace) -> None:
+    def __init__(self, directory: Path, emit: Callable[[Anchor], None], *, quality: int, pace: Pace, matrix: str) -> None:
         self._directory = directory
+        self._matrix = matrix
         self._emit = emit
         self._quality = quality
         self._time_base = pace.time_base
@@ -94,7 +95,7 @@ class _Desk:
 
     def finish(self, stretch: Stretch) -> None:
         source = stretch.frame.picture
-        picture = bgr(source.luma, source.cb, source.cr)
+        picture = bgr(source.luma, source.cb, source.cr, matrix=self._matrix)
         name = f"a_{source.pts}.jpg"
         self._write(name, picture)
         facts = measure(stretch, picture, palette=self._palette, time_base=self._time_base)

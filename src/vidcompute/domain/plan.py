@@ -101,6 +101,8 @@ class AnalysisPlan:
     #: The source stream's time base, and what was added to every pts on the pipe because NUT holds none below zero.
     time_base: Fraction = Fraction(1, 90000)
     pts_shift: int = 0
+    #: Colour matrix of the pictures on the pipe (ITU-T H.273, as ffmpeg spells it): NUT cannot say it.
+    matrix: str = "bt709"
 
     def source_pts(self, pts: int, time_base: Fraction) -> int:
         """The source's own pts of a picture that came down the pipe with `pts` in the pipe's `time_base`.

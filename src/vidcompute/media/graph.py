@@ -130,11 +130,9 @@ def _look(plan: Plan, analysis: AnalysisPlan, chunk: ChunkPlan) -> Iterator[str]
         # One field is a still without combing, for nothing; at this size its lines suffice.
         yield "field=type=top"
     color = plan.picture.color
-    # The pipe carries no colour matrix, and its reader takes BT.601: said nowhere, the reds of HD would be off.
-    levels = _levels(color).replace(":out_color_matrix=bt709", "")
-    yield f"scale={analysis.width_px}:{analysis.height_px}:flags=bilinear{levels}:out_color_matrix=bt601"
+    yield f"scale={analysis.width_px}:{analysis.height_px}:flags=bilinear{_levels(color)}"
     if plan.picture.tone_map:
-        yield from (step.replace("matrix=bt709", "matrix=170m") for step in _TONE_MAP)
+        yield from _TONE_MAP
     yield "format=yuv420p"
 
 

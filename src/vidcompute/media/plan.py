@@ -236,6 +236,8 @@ def _analysis(video: VideoStream, spec: JobSpec, settings: PlanSettings) -> Anal
         time_base=video.time_base,
         # A tick before the first picture may still come (a decoder's guess): ten seconds of room.
         pts_shift=0 if video.start_pts >= 0 else -video.start_pts + math.ceil(10 / video.time_base),
+        # Tone mapping ends in BT.709, whatever it began with.
+        matrix=color_plan(video).matrix if video.transfer is Transfer.SDR else "bt709",
     )
 
 
