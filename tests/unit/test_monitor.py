@@ -2,6 +2,7 @@
 
 import io
 import json
+import logging
 
 import pytest
 from hypothesis import given
@@ -56,8 +57,6 @@ def test_credentials_and_signatures_in_urls_are_masked(secret: str):
 
 
 def test_logs_are_one_json_object_per_line_ours_and_foreign_alike():
-    import logging
-
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     stream = io.StringIO()

@@ -85,7 +85,9 @@ def _frames(stream: PictureStream) -> Iterator[Frame]:
 class _Desk:
     """Turns a finished stretch into an anchor: measures it, writes its JPEG, tells of it."""
 
-    def __init__(self, directory: Path, emit: Callable[[Anchor], None], *, quality: int, pace: Pace, matrix: str) -> None:
+    def __init__(
+        self, directory: Path, emit: Callable[[Anchor], None], *, quality: int, pace: Pace, matrix: str
+    ) -> None:
         self._directory = directory
         self._matrix = matrix
         self._emit = emit

@@ -4,16 +4,15 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
+
 from vidcompute.tasks.scratch import scratch, sweep
 
 
 def test_the_folder_is_gone_after_an_error(tmp_path: Path):
-    try:
-        with scratch(tmp_path, "a") as folder:
-            (folder / "x").write_text("x")
-            raise RuntimeError
-    except RuntimeError:
-        pass
+    with pytest.raises(RuntimeError), scratch(tmp_path, "a") as folder:
+        (folder / "x").write_text("x")
+        raise RuntimeError
 
     assert not (tmp_path / "a").exists()
 
