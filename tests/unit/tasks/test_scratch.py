@@ -10,9 +10,13 @@ from vidcompute.tasks.scratch import scratch, sweep
 
 
 def test_the_folder_is_gone_after_an_error(tmp_path: Path):
-    with pytest.raises(RuntimeError), scratch(tmp_path, "a") as folder:
-        (folder / "x").write_text("x")
-        raise RuntimeError
+    def fail() -> None:
+        with scratch(tmp_path, "a") as folder:
+            (folder / "x").write_text("x")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
 
     assert not (tmp_path / "a").exists()
 
