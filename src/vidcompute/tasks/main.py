@@ -7,16 +7,21 @@ from typing import Any
 
 from vidcompute import wire
 from vidcompute.domain.task import TaskEvent, TaskKind, TaskSpec
-from vidcompute.tasks import audio, chunk, describe, frames, package, probe
+from vidcompute.tasks.audio import run as run_audio
+from vidcompute.tasks.chunk import run as run_chunk
+from vidcompute.tasks.describe import run as run_describe
 from vidcompute.tasks.environment import Task, TaskEnvironment
+from vidcompute.tasks.frames import run as run_frames
+from vidcompute.tasks.package import run as run_package
+from vidcompute.tasks.probe import run as run_probe
 
 _KINDS: dict[TaskKind, Callable[[Task], dict[str, Any]]] = {
-    TaskKind.PROBE: probe.run,
-    TaskKind.CHUNK: chunk.run,
-    TaskKind.AUDIO: audio.run,
-    TaskKind.DESCRIBE: describe.run,
-    TaskKind.FRAMES: frames.run,
-    TaskKind.PACKAGE: package.run,
+    TaskKind.PROBE: run_probe,
+    TaskKind.CHUNK: run_chunk,
+    TaskKind.AUDIO: run_audio,
+    TaskKind.DESCRIBE: run_describe,
+    TaskKind.FRAMES: run_frames,
+    TaskKind.PACKAGE: run_package,
 }
 
 
