@@ -9,6 +9,7 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
@@ -31,15 +32,30 @@ from vidcompute.store.jobs import JobStore
 from vidcompute.store.search import SearchStore
 from vidcompute.store.uploads import UploadStore
 
+
+def _heads(router: APIRouter) -> APIRouter:
+    """HEAD wherever `router` answers GET (RFC 9110 §9.1): the same function, whose body the server leaves out."""
+    twins = APIRouter()
+    for route in router.routes:
+        if isinstance(route, APIRoute) and "GET" in (route.methods or ()):
+            twins.add_api_route(
+                route.path,
+                route.endpoint,
+                methods=["HEAD"],
+                include_in_schema=False,
+                response_model=route.response_model,
+                response_class=route.response_class,
+            )
+    return twins
+
+
+_DOCUMENTS = (jobs.router, frames.router, search.router, playback.router, system.router, site.router)
+#: The live streams have no HEAD: a body that is left out but never ends would block the connection.
 ROUTERS: tuple[APIRouter, ...] = (
-    jobs.router,
+    *_DOCUMENTS,
     logs.router,
-    frames.router,
-    search.router,
-    playback.router,
-    system.router,
     dashboard_events.router,
-    site.router,
+    *(_heads(router) for router in _DOCUMENTS),
 )
 #: The path that takes multipart bodies of any size, within its own limit.
 UPLOAD_PATHS = frozenset({"/api/v1/jobs"})

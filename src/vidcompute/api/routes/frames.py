@@ -18,7 +18,7 @@ from vidcompute.api.accept import best
 from vidcompute.api.problems import documented
 from vidcompute.api.routes.jobs import JobId
 from vidcompute.api.routes.playback import published
-from vidcompute.api.services import Services, Use
+from vidcompute.api.services import Use
 from vidcompute.api.views import Out
 from vidcompute.errors import NotFound
 from vidcompute.store.frames import FrameView
@@ -181,16 +181,6 @@ _WRITERS: dict[str, Callable[[AsyncIterator[FrameView]], AsyncIterator[bytes]]] 
 }
 
 
-async def _picture(job_id: str, frame_no: int, request: Request, use: Services) -> Response:
-    job = await use.jobs.get(use.tenant_id, job_id)
-    prefix = published(job)
-    frame = await use.frames.get(use.tenant_id, job.id, frame_no)
-    if frame.anchor_pts is None:
-        raise NotFound(f"frame {frame_no} has no picture")
-    key = files.inside(prefix, f"anchors/a_{frame.anchor_pts}.jpg")
-    return await files.serve(request, use.blobs, key, cache=files.IMMUTABLE, media_type="image/jpeg")
-
-
 @router.get(
     "/{job_id}/frames/{frame_no}.jpg",
     operation_id="getFramePicture",
@@ -205,13 +195,13 @@ async def _picture(job_id: str, frame_no: int, request: Request, use: Services) 
 )
 async def picture(job_id: JobId, frame_no: FrameNo, request: Request, use: Use) -> Response:
     """The described frame that this one resembles most."""
-    return await _picture(job_id, frame_no, request, use)
-
-
-@router.head("/{job_id}/frames/{frame_no}.jpg", include_in_schema=False)
-async def picture_head(job_id: JobId, frame_no: FrameNo, request: Request, use: Use) -> Response:
-    """Size and tag of a picture."""
-    return await _picture(job_id, frame_no, request, use)
+    job = await use.jobs.get(use.tenant_id, job_id)
+    prefix = published(job)
+    frame = await use.frames.get(use.tenant_id, job.id, frame_no)
+    if frame.anchor_pts is None:
+        raise NotFound(f"frame {frame_no} has no picture")
+    key = files.inside(prefix, f"anchors/a_{frame.anchor_pts}.jpg")
+    return await files.serve(request, use.blobs, key, cache=files.IMMUTABLE, media_type="image/jpeg")
 
 
 @router.get(

@@ -60,12 +60,6 @@ async def stream_file(
     return await published_file(request, use, job_id, path)
 
 
-@router.head("/api/v1/jobs/{job_id}/hls/{path:path}", include_in_schema=False)
-async def stream_file_head(job_id: JobId, path: str, request: Request, use: Use) -> Response:
-    """Size and tag of a file."""
-    return await published_file(request, use, job_id, path)
-
-
 @router.get(
     "/api/v1/jobs/{job_id}/manifest.json",
     operation_id="getManifest",
@@ -118,16 +112,6 @@ async def downloads(job_id: JobId, use: Use) -> DownloadList:
 )
 async def signed_object(key: str, request: Request, use: Use) -> Response:
     """Serves what `downloads` and others signed; nothing else."""
-    return await _signed(key, request, use)
-
-
-@router.head("/blobs/{key:path}", include_in_schema=False)
-async def signed_object_head(key: str, request: Request, use: Use) -> Response:
-    """Size and tag of a signed object."""
-    return await _signed(key, request, use)
-
-
-async def _signed(key: str, request: Request, use: Services) -> Response:
     query = dict(request.query_params)
     store = use.blobs
     # HEAD shows less than GET: a signature for GET covers it.
