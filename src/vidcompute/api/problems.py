@@ -46,6 +46,14 @@ _FRAMEWORK: dict[int, tuple[str, str]] = {
     416: ("range_not_satisfiable", "Ask for a range within the size given in Content-Range."),
 }
 
+_FIELDS_HINT = "Correct the fields named in `errors` and send it again; see /docs for the schema."
+_MALFORMED = (
+    "malformed_body",
+    "The body cannot be read",
+    "Send a JSON object, or multipart/form-data with `spec` and `file`.",
+)
+_INVALID_REQUEST = "invalid_request"
+
 #: Seconds after which a refused caller may usefully come back.
 _RETRY_AFTER_S = 5
 
@@ -93,8 +101,7 @@ class InvalidFields(Exception):
 
     def problem(self) -> Problem:
         """This error as data; the fields travel beside it."""
-        hint = "Correct the fields named in `errors` and send it again; see /docs for the schema."
-        return Problem(self.code, errors.InvalidInput.title, str(self), hint, retryable=False)
+        return Problem(self.code, errors.InvalidInput.title, str(self), _FIELDS_HINT, retryable=False)
 
 
 class MalformedBody(Exception):
@@ -102,8 +109,15 @@ class MalformedBody(Exception):
 
     def problem(self) -> Problem:
         """This error as data."""
-        title, hint = "The body cannot be read", "Send a JSON object, or multipart/form-data with `spec` and `file`."
-        return Problem("malformed_body", title, f"The body cannot be read: {self}", hint, retryable=False)
+        code, title, hint = _MALFORMED
+        return Problem(code, title, f"The body cannot be read: {self}", hint, retryable=False)
+
+
+def http_codes() -> dict[str, tuple[str, str]]:
+    """Title and hint of every code that is HTTP's business only, and so has no class in the error tree."""
+    framework = {code: (HTTPStatus(status).phrase, hint) for status, (code, hint) in _FRAMEWORK.items()}
+    code, title, hint = _MALFORMED
+    return {**framework, code: (title, hint), _INVALID_REQUEST: (errors.InvalidInput.title, _FIELDS_HINT)}
 
 
 def status_of(error: VidcomputeError) -> HTTPStatus:
@@ -172,6 +186,9 @@ def field_errors(found: Sequence[Mapping[str, Any]], *, skip: int = 0) -> list[F
     fields = []
     for item in found:
         parts = [str(part) for part in item["loc"]][skip:]
+        if parts[1:] and parts[-1] == "[key]":
+            # So pydantic says that the key itself is wrong: no part of a JSON pointer.
+            parts.pop()
         pointer = "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in parts)
         fields.append(FieldError(pointer=pointer, msg=_sentence(item, parts)))
     return fields
@@ -192,7 +209,7 @@ def from_validation(scope: Mapping[str, Any], error: RequestValidationError) -> 
         malformed = MalformedBody(str(found[0].get("ctx", {}).get("error", "not JSON")))
         return respond(scope, malformed.problem(), status=400)
     # The first part of a location says where: path, query, header, body. A pointer starts after it.
-    return from_fields(scope, InvalidFields(field_errors(found, skip=1), code="invalid_request"))
+    return from_fields(scope, InvalidFields(field_errors(found, skip=1), code=_INVALID_REQUEST))
 
 
 def from_fields(scope: Mapping[str, Any], error: InvalidFields) -> ProblemResponse:

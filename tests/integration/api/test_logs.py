@@ -6,6 +6,7 @@ import json
 import pytest
 
 from tests.integration.api.conftest import JOBS, serving
+from vidcompute.errors import NoVideo
 
 SSE = {"Accept": "text/event-stream"}
 
@@ -170,6 +171,15 @@ async def test_the_log_as_a_document(bench):
     assert "info    half" in text.text
     assert len(text.text.split("\n")) == 4
     assert (other.status_code, other.json()["code"]) == (406, "not_acceptable")
+
+
+async def test_the_log_of_a_failure_ends_with_its_cause(bench):
+    job_id, attempt = await bench.running()
+    await bench.jobs.fail(job_id, attempt, NoVideo("only sound").problem(), counted=True, retry_at=None, dead=False)
+
+    text = await bench.client.get(f"{JOBS}/{job_id}/logs", headers={"Accept": "text/plain"})
+
+    assert text.text.endswith(" end     failed no_video: only sound\n")
 
 
 async def test_the_dashboard_hears_of_every_job(bench):

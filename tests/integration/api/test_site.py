@@ -76,7 +76,28 @@ async def test_swagger_is_served_from_here(bench):
     assert (await bench.client.get("/docs/ui.css")).headers["content-type"].startswith("text/css")
 
 
-@pytest.mark.parametrize("code", ["no_video", "encoder_failed", "not_ready", "internal_error"])
+@pytest.mark.parametrize("path", ["/", "/dashboard/", "/docs/", "/healthz", "/readyz", "/metrics", "/version"])
+async def test_what_can_be_read_can_be_asked_about_without_its_body(bench, path):
+    read = await bench.client.get(path)
+    asked = await bench.client.head(path)
+
+    assert (asked.status_code, asked.content) == (read.status_code, b"")
+    assert asked.headers.get("content-type") == read.headers.get("content-type")
+
+
+async def test_a_stream_that_never_ends_has_no_head(bench):
+    response = await bench.client.head("/api/v1/events")
+
+    assert (response.status_code, response.headers["allow"]) == (405, "GET")
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        *["no_video", "encoder_failed", "not_ready", "internal_error"],
+        *["no_such_route", "method_not_allowed", "malformed_body", "invalid_request", "unsupported_content_type"],
+    ],
+)
 async def test_a_problem_has_a_page(bench, code):
     response = await bench.client.get(f"/problems/{code}")
 

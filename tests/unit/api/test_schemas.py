@@ -50,6 +50,10 @@ def test_an_unknown_field_is_an_error_that_names_it():
     assert faults(heigth=720) == [("/heigth", "unknown field 'heigth'")]
 
 
+def test_a_wrong_key_is_pointed_at_by_its_own_place():
+    assert [pointer for pointer, _ in faults(tags={"a b": "c"})] == ["/tags/a b"]
+
+
 def test_every_wrong_field_is_named_at_once():
     found = faults(priority="urgent", outputs=[{"height": 720}, {"hight": 3}], max_attempts=0)
 

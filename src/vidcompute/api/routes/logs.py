@@ -155,5 +155,6 @@ def _text(event: Event) -> bytes:
     at = event.at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     if event.kind == "log":
         return f"{at} {event.data.get('level', 'info'):<7} {event.data.get('message', '')}\n".encode()
-    status = event.data.get("status", "")
-    return f"{at} {event.kind:<7} {status}\n".encode()
+    error = event.data.get("error") if event.kind == "end" else None
+    why = f" {error['code']}: {error['detail']}" if error else ""
+    return f"{at} {event.kind:<7} {event.data.get('status', '')}{why}\n".encode()

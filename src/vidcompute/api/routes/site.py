@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import FileResponse, HTMLResponse, RedirectResponse
 
 from vidcompute import errors
-from vidcompute.api.problems import documented
+from vidcompute.api.problems import documented, http_codes
 from vidcompute.api.services import Services, Use
 from vidcompute.errors import NotFound, VidcomputeError
 
@@ -88,15 +88,21 @@ async def metrics(request: Request, use: Use) -> Response:
 async def explain(code: Annotated[str, PathParam(pattern=r"^[a-z_]{1,64}$")]) -> HTMLResponse:
     """The page that a problem's `type` points to."""
     kind = _kinds(VidcomputeError).get(code)
-    if kind is None:
-        raise NotFound(f"no problem is called {code!r}", hint="See docs/runbook.md for all codes.")
-    retried = "It is retried by itself." if kind.retryable else "It is not retried by itself."
-    page = (
+    if kind is not None:
+        retried = "It is retried by itself." if kind.retryable else "It is not retried by itself."
+        return _explained(code, kind.title, (kind.__doc__ or "").strip(), kind.default_hint, retried)
+    if code in (known := http_codes()):
+        title, hint = known[code]
+        return _explained(code, title, "the request did not reach what it was for.", hint)
+    raise NotFound(f"no problem is called {code!r}", hint="See docs/runbook.md for all codes.")
+
+
+def _explained(code: str, title: str, meaning: str, *advice: str) -> HTMLResponse:
+    paragraphs = "".join(f"<p>{escape(text)}</p>" for text in advice)
+    return HTMLResponse(
         f"<!doctype html><html lang=en><meta charset=utf-8><title>{escape(code)}</title>"
-        f"<h1>{escape(kind.title)}</h1><p><code>{escape(code)}</code>: {escape((kind.__doc__ or '').strip())}</p>"
-        f"<p>{escape(kind.default_hint)}</p><p>{retried}</p></html>"
+        f"<h1>{escape(title)}</h1><p><code>{escape(code)}</code>: {escape(meaning)}</p>{paragraphs}</html>"
     )
-    return HTMLResponse(page)
 
 
 def _kinds(root: type[VidcomputeError]) -> dict[str, type[VidcomputeError]]:
