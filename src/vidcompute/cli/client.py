@@ -169,6 +169,9 @@ def problem(response: httpx.Response) -> CliError:
         message, hint = f"{body['title']}: {body['detail']}", str(body.get("hint", ""))
     except (ValueError, KeyError, TypeError):
         return CliError(f"{response.url} answered {response.status_code}", code=code, hint="Is this vidcompute?")
+    if response.status_code == httpx.codes.UNPROCESSABLE_ENTITY and body.get("errors"):
+        # What the caller typed does not fit: usage, found out by the service in place of the parser here.
+        code = Exit.USAGE
     if response.status_code >= 500:
         hint += f" (request {body.get('request_id', '?')})"
     return CliError(message, code=code, hint=hint)

@@ -115,7 +115,7 @@ async def run_demo(client: Client, folder: Path) -> Result:
 
 async def _explain(client: Client, job: dict[str, Any]) -> None:
     """Why it failed, down to the last lines of the program that failed."""
-    say_outcome(job)
+    say_outcome(job, server=client.server)
     console = output.err()
     for attempt in (await client.get(f"{API}/jobs/{job['id']}/attempts"))["attempts"]:
         evidence = (attempt["problem"] or {}).get("evidence") or {}

@@ -26,7 +26,7 @@ def watch(state: State, job_id: str, *, as_json: bool) -> int:
         machine = as_json or piped()
         job = await follow_job(client, job_id, Json() if machine else shower(job["name"]))
         if not machine:
-            say_outcome(job)
+            say_outcome(job, server=client.server)
         return exit_code(job)
 
     try:
@@ -62,7 +62,9 @@ def logs(state: State, job_id: str, *, follow: bool, as_json: bool) -> None:
 
 def _line(event: StreamEvent) -> str:
     data = event.data
+    error = data.get("error") if event.kind == "end" else None
+    why = f" {error['code']}: {error['detail']}" if error else ""
     at = output.moment(data["at"]).strftime("%H:%M:%S") if "at" in data else ""
     if event.kind == "log":
         return f"{at} {data.get('level', 'info'):<7} {data.get('message', '')}"
-    return f"{at} {event.kind:<7} {data.get('status', '')}"
+    return f"{at} {event.kind:<7} {data.get('status', '')}{why}"

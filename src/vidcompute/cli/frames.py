@@ -31,6 +31,8 @@ def frames(
     state: State, job_id: str, *, from_ms: int | None, to_ms: int | None, kind: str | None, as_json: bool
 ) -> None:
     """Print what was seen, frame by frame."""
+    if from_ms is not None and to_ms is not None and from_ms > to_ms:
+        raise click.UsageError(f"--from ({from_ms} ms) is later than --to ({to_ms} ms)")
     asked = {"from_ms": from_ms, "to_ms": to_ms}
     params = {name: value for name, value in asked.items() if value is not None}
     kind = kind or ("json" if as_json or piped() else None)

@@ -23,7 +23,7 @@ def status(state: State, job_id: str | None, *, as_json: bool) -> None:
     async def work(client: Client) -> None:
         if job_id:
             job = await client.get(f"{API}/jobs/{job_id}")
-            output.print_json(job) if as_json else _print_job(job)
+            output.print_json(job) if as_json else _print_job(job, client.server)
             return
         service = {
             "server": client.server,
@@ -54,13 +54,13 @@ def _print_service(service: dict[str, Any]) -> None:
     console.print(table)
 
 
-def _print_job(job: dict[str, Any]) -> None:
+def _print_job(job: dict[str, Any], server: str) -> None:
     console = output.out()
     line = output.status_text(job)
     line.append(f"  {job['name']}", style="bold")
     console.print(line)
     facts = output.plain_table("", "")
-    for name, value in _facts(job):
+    for name, value in _facts(job, server):
         facts.add_row(f"[dim]{name}[/dim]", escape(value))
     console.print(facts)
     if job["renditions"]:
@@ -72,7 +72,7 @@ def _print_job(job: dict[str, Any]) -> None:
         console.print(table)
 
 
-def _facts(job: dict[str, Any]) -> list[tuple[str, str]]:
+def _facts(job: dict[str, Any], server: str) -> list[tuple[str, str]]:
     facts = [("id", job["id"]), ("created", job["created_at"])]
     source = job["source"]
     if source:
@@ -85,7 +85,7 @@ def _facts(job: dict[str, Any]) -> list[tuple[str, str]]:
     if job["queue_position"] is not None:
         facts.append(("queue", f"{job['queue_position']} ahead"))
     for name, part in job["parts"].items():
-        facts.append((name, _part(part)))
+        facts.append((name, _part(part, server)))
     return facts + _trouble(job)
 
 
@@ -103,11 +103,12 @@ def _trouble(job: dict[str, Any]) -> list[tuple[str, str]]:
     return facts
 
 
-def _part(part: dict[str, Any]) -> str:
+def _part(part: dict[str, Any], server: str) -> str:
     words = [part["status"]]
     if part.get("frames"):
         words.append(f"{part['frames']} frames, {part.get('descriptions') or 0} descriptions")
-    words += [part[key] for key in ("url", "dash_url") if part.get(key)]
+    # Whole addresses: a path alone cannot be pasted into a player.
+    words += [server + part[key] for key in ("url", "dash_url") if part.get(key)]
     return "  ".join(words)
 
 
@@ -138,17 +139,17 @@ def ls(
         if as_json:
             output.print_json(page)
             return
-        print_jobs(page["jobs"])
+        print_jobs(page["jobs"], none="no jobs; submit one with: vidctl submit FILE")
         if page["next_cursor"]:
-            output.err().print(f"more: vidctl ls --cursor {page['next_cursor']}", markup=False)
+            click.echo(f"more: vidctl ls --cursor {page['next_cursor']}", err=True)
 
     talk(state, work)
 
 
-def print_jobs(jobs: list[dict[str, Any]]) -> None:
-    """A table of jobs; a failed one says why."""
+def print_jobs(jobs: list[dict[str, Any]], *, none: str) -> None:
+    """A table of jobs; a failed one says why. `none` is said if there are none."""
     if not jobs:
-        output.err().print("no jobs; submit one with: vidctl submit FILE")
+        output.err().print(none)
         return
     table = output.plain_table("id", "state", "progress", "name", "created", "")
     for job in jobs:

@@ -84,6 +84,8 @@ def _each(
                     raise
                 code = code or error.code
                 click.echo(f"vidctl: {job_id}: {error.message}", err=True)
+                if error.hint:
+                    click.echo(f"  → {error.hint}", err=True)
         if as_json:
             output.print_json(results)
         return code
@@ -101,7 +103,7 @@ def dead(context: click.Context, *, as_json: bool) -> None:
 
     async def work(client: Client) -> None:
         page = await client.get(f"{API}/dead-letters")
-        output.print_json(page) if as_json else print_jobs(page["dead_letters"])
+        output.print_json(page) if as_json else print_jobs(page["dead_letters"], none="no dead letters")
 
     talk(context.obj, work)
 
@@ -126,6 +128,8 @@ def requeue(state: State, job_ids: tuple[str, ...], *, everything: bool, as_json
                 click.echo(f"{job_id} queued")
             for item in result["skipped"]:
                 click.echo(f"vidctl: {item['pointer']}: {item['msg']}", err=True)
+            if not result["requeued"] and not result["skipped"]:
+                output.err().print("no dead letters")
         return Exit.ERROR if result["skipped"] else Exit.OK
 
     return talk(state, work)

@@ -32,8 +32,9 @@ def out() -> Console:
 
 
 def err() -> Console:
-    """Standard error, for talk."""
-    return Console(stderr=True, highlight=False)
+    """Standard error, for talk. Unwrapped when piped: a sentence in two lines is lost to whoever searches for it."""
+    console = Console(stderr=True, highlight=False)
+    return console if console.is_terminal else Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def print_json(value: Any) -> None:

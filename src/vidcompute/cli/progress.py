@@ -146,8 +146,8 @@ def exit_code(job: dict[str, Any]) -> int:
     return Exit.OK if job["status"] == "succeeded" else Exit.JOB_FAILED
 
 
-def say_outcome(job: dict[str, Any]) -> None:
-    """How a job ended, for people."""
+def say_outcome(job: dict[str, Any], *, server: str) -> None:
+    """How a job ended, for people; `server` is where it can be played from."""
     console = output.err()
     took = output.took_s(job)
     line = output.status_text(job)
@@ -162,7 +162,7 @@ def say_outcome(job: dict[str, Any]) -> None:
         console.print(f"warning: {text}", markup=False)
     url = job["parts"]["hls"].get("url")
     if url:
-        console.print(f"play: {url}", markup=False)
+        console.print(f"play: {server}{url}", markup=False, soft_wrap=True)
 
 
 @contextmanager

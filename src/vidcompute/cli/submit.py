@@ -69,7 +69,7 @@ def submit(
             output.print_json(job)
         else:
             click.echo(job["id"])
-            say_outcome(job)
+            say_outcome(job, server=client.server)
         return exit_code(job)
 
     return talk(state, work)

@@ -81,7 +81,7 @@ async def test_what_goes_wrong_has_its_own_exit_code(bench, vidctl, tmp_path):
         watched = await vidctl(client, "watch", job["id"])
     stopped = await vidctl(client, "ls")
 
-    assert (missing[0], refused[0], wrong[0], not_over[0]) == (4, 1, 1, 1)
+    assert (missing[0], refused[0], wrong[0], not_over[0]) == (4, 1, 2, 1)
     assert "MAX_UPLOAD_BYTES" in refused[2]
     assert "/input" in wrong[2]
     assert (canceled[0], watched[0]) == (0, 3)

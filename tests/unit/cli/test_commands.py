@@ -194,14 +194,15 @@ def test_status_shows_a_job_for_people_and_for_programs(vidctl):
 
 
 def test_ls_is_a_table_and_says_how_to_go_on(vidctl):
-    page = {"jobs": [JOB, {**FAILED, "id": "job_2", "name": "[red]odd[/red]"}], "next_cursor": "abc"}
+    cursor = "abc" * 50
+    page = {"jobs": [JOB, {**FAILED, "id": "job_2", "name": "[red]odd[/red]"}], "next_cursor": cursor}
 
     ran = vidctl("ls", "--status", "failed", "--tag", "team=ads", answers={("GET", "/api/v1/jobs"): page})
 
     assert "beach.mp4" in ran.out
     assert "[red]odd[/red]" in ran.out
     assert "no_video" in ran.out
-    assert "--cursor abc" in ran.err
+    assert f"--cursor {cursor}\n" in ran.err
     assert dict(ran.script.requests[0].url.params) == {"status": "failed", "limit": "20", "tag.team": "ads"}
 
 

@@ -51,6 +51,7 @@ def test_a_problem_is_told_with_its_hint_and_a_bug_with_its_request_id(vidctl):
         ["submit", "no such file.mp4"],
         ["submit", "https://a/b", "--tag", "novalue"],
         ["frames", "job_1", "--from", "soon"],
+        ["frames", "job_1", "--from", "5s", "--to", "1s"],
         ["dead", "requeue"],
         ["serve", "--role", "king"],
         ["completion", "tcsh"],
@@ -58,6 +59,13 @@ def test_a_problem_is_told_with_its_hint_and_a_bug_with_its_request_id(vidctl):
 )
 def test_wrong_usage_is_2(vidctl, arguments):
     assert vidctl(*arguments).code == 2
+
+
+def test_a_value_that_only_the_service_can_judge_is_wrong_usage_as_well(vidctl):
+    refusal = problem(422).json() | {"errors": [{"pointer": "/bitrate", "msg": "must look like 3M"}]}
+    answers = {("POST", "/api/v1/jobs"): httpx.Response(422, json=refusal)}
+
+    assert vidctl("submit", "https://a/b.mp4", "--bitrate", "fast", answers=answers).code == 2
 
 
 def test_a_misspelt_command_is_answered_with_the_right_one(vidctl):
@@ -97,3 +105,4 @@ def test_one_of_several_that_is_missing_does_not_spare_the_others(vidctl):
     assert ran.code == 4
     assert "job_1 canceled" in ran.out
     assert "job_0" in ran.err
+    assert "→ a hint" in ran.err
