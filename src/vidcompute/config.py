@@ -100,6 +100,7 @@ class Config(BaseModel):
     max_pixels: int = Field(8192 * 4320, ge=1, description="Largest picture, width × height.")
     max_streams: int = Field(64, ge=1, le=1000, description="Most streams in a source.")
     task_memory_bytes: int = Field(4 * _GIB, ge=256 * 1024**2, description="Address space of ffmpeg in the box.")
+    cache_bytes: int = Field(20 * _GIB, ge=0, description="Originals kept on a node for its next tasks.")
     cpu: float | None = Field(None, gt=0, description="Cores to use; empty: all that this process may.")
     ocr: bool = Field(default=True, description="Read on-screen text where the job says auto.")
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="Least severe line logged.")

@@ -184,3 +184,23 @@ def test_a_killed_zygote_is_replaced(new_service: Callable[..., RunningService])
     job = service.wait(job_id)
     assert (job["status"], job["failures"]) == ("succeeded", 0)
     service.stop()
+
+
+def test_a_killed_database_comes_back_and_the_job_goes_on(new_service: Callable[..., RunningService]):
+    service = new_service(VIDCOMPUTE_LEASE_S="3", VIDCOMPUTE_RECONCILE_S="1").start()
+    job_id = mid_encode(service)
+    assert service.process is not None
+    below = descendants(service.process.pid)
+    postmaster = next(pid for pid, command in below.items() if "bin/postgres" in command.split(" ")[0])
+
+    os.kill(postmaster, signal.SIGKILL)
+
+    def answers() -> bool:
+        with service.client as client:
+            return client.get("/readyz").status_code == 200
+
+    assert wait_until(answers, within_s=30)
+    job = service.wait(job_id)
+    assert job["status"] == "succeeded"
+    assert len(frames_of(service, job)) == 150
+    service.stop()

@@ -84,6 +84,8 @@ class Store:
     search: SearchStore
     uploads: UploadStore
     feed: EventFeed
+    #: The embedded server, None with a database of one's own.
+    server: EmbeddedPostgres | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +141,7 @@ async def open_parts(config: Config, stack: AsyncExitStack) -> Parts:
 
 async def open_store(config: Config, folders: Folders, stack: AsyncExitStack) -> Store:
     """The database, migrated and open."""
+    server: EmbeddedPostgres | None = None
     if config.database_url is None:
         server = await stack.enter_async_context(EmbeddedPostgres(folders.postgres))
         owner_url, url = server.owner_url, server.url
@@ -158,6 +161,7 @@ async def open_store(config: Config, folders: Folders, stack: AsyncExitStack) ->
         SearchStore(database),
         UploadStore(database, clock=utc_now),
         feed,
+        server,
     )
 
 

@@ -10,7 +10,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,14 +30,18 @@ from vidcompute.coordinator.scheduler import TaskScheduler
 from vidcompute.coordinator.settle import Settler
 from vidcompute.domain.job import Job
 from vidcompute.errors import InvalidConfig, VidcomputeError
+from vidcompute.maintenance.housekeeping import Housekeeper
 from vidcompute.maintenance.reconcile import Reconciler
 from vidcompute.media.plan import PlanSettings
 from vidcompute.monitor import get_logger, setup_logging
 from vidcompute.tasks.scratch import sweep
+from vidcompute.tasks.source import evict
 
 ALL_ROLES = frozenset(Role)
 #: Open responses get this long on stop; event streams end by themselves before.
 _HTTP_GRACE_S = 2
+#: A file that is still being written after so long is nobody's: the longest fetch takes six hours.
+_HALF_WRITTEN_S = 12 * 3600.0
 
 
 @dataclass(slots=True)
@@ -103,7 +107,7 @@ async def running(config: Config, roles: Collection[Role] = ALL_ROLES) -> AsyncI
         server = _server(parts, service)
         async with asyncio.TaskGroup() as group:
             coordinator = group.create_task(_coordinator(parts).run(service.stopping))
-            house = group.create_task(_reconciler(parts).run())
+            house = [group.create_task(keep) for keep in _housework(parts)]
             web = group.create_task(server.serve([listener]))
             try:
                 # Now, not with the first task: its modules take a second, and nobody is waiting for them yet.
@@ -113,7 +117,8 @@ async def running(config: Config, roles: Collection[Role] = ALL_ROLES) -> AsyncI
             finally:
                 service.stop()
                 server.should_exit = True
-                house.cancel()
+                for keeping in house:
+                    keeping.cancel()
                 await asyncio.wait([coordinator, web])
 
 
@@ -262,11 +267,18 @@ def _jobs_at_once() -> int:
     return max(3, len(os.sched_getaffinity(0)))
 
 
-def _reconciler(parts: Parts) -> Reconciler:
-    return Reconciler(
-        jobs=parts.store.jobs,
-        queue=parts.queue,
-        metrics=parts.metrics,
-        every_s=parts.config.reconcile_s,
-        now=utc_now,
+def _housework(parts: Parts) -> Iterator[Coroutine[Any, Any, None]]:
+    """What keeps the house for as long as the service runs."""
+    jobs, config, blobs = parts.store.jobs, parts.config, parts.blobs
+    reconciler = Reconciler(
+        jobs=jobs, queue=parts.queue, metrics=parts.metrics, every_s=config.reconcile_s, now=utc_now
     )
+    yield reconciler.run()
+
+    async def evict_sources() -> int:
+        return await asyncio.to_thread(evict, parts.folders.cache, keep_bytes=config.cache_bytes)
+
+    chores = {"half_written": lambda: blobs.sweep(older_than_s=_HALF_WRITTEN_S), "cached_bytes": evict_sources}
+    yield Housekeeper(jobs=jobs, uploads=parts.store.uploads, blobs=blobs, now=utc_now, chores=chores).run()
+    if parts.store.server is not None:
+        yield parts.store.server.supervise()

@@ -11,10 +11,13 @@ from vidcompute.coordinator.run import JobRun
 from vidcompute.coordinator.scheduler import TaskScheduler
 from vidcompute.coordinator.settle import Settler
 from vidcompute.domain.job import Job
-from vidcompute.errors import Canceled, LeaseLost, VidcomputeError, principal
+from vidcompute.errors import Canceled, LeaseLost, VidcomputeError, WorkerLost, principal
 from vidcompute.monitor import Metrics, get_logger
 from vidcompute.queue.base import Lease, Queue
 from vidcompute.store.jobs import JobStore
+
+#: Attempts in a row that may vanish with their worker before a job is taken for the cause.
+MAX_TAKEOVERS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,12 +123,29 @@ class Coordinator:
             # Ended or deleted while its id was on the way.
             await self._queue.ack(lease)
             return
+        if await self._kills_its_workers(job):
+            cause = WorkerLost(
+                f"the last {MAX_TAKEOVERS} attempts ended with the whole worker: this job is not tried again",
+                hint="Look at the service's log around these attempts; retry the job once the cause is found.",
+            )
+            await self._settler.buried(job, lease, cause)
+            return
         self._metrics.jobs_scheduled.labels(job.priority.value).inc()
         self._metrics.job_wait.observe(max(0.0, (self._now() - job.created_at).total_seconds()))
         self._log.info("attempt.started", job_id=job.id, attempt=job.attempt, failures=job.failures)
         held = _Held(job, lease)
         self._held[job.id] = held
         held.task = attempts.create_task(self._attempt(held))
+
+    async def _kills_its_workers(self, job: Job) -> bool:
+        """Whether so many attempts in a row never came to an end of their own.
+
+        Losing a node counts no failure, so nothing else would stop a job that takes its worker down every time.
+        """
+        if job.attempt <= MAX_TAKEOVERS:
+            return False
+        earlier = [item for item in await self._jobs.attempts(job.tenant_id, job.id) if item.attempt < job.attempt]
+        return all(item.outcome == "lost" for item in earlier[-MAX_TAKEOVERS:])
 
     # ---- one attempt
 

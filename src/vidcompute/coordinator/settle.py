@@ -60,14 +60,22 @@ class Settler:
         await self._jobs.release(job.id, job.attempt)
         await self._queue.release(lease)
 
+    async def buried(self, job: Job, lease: Lease, error: VidcomputeError) -> None:
+        """Give up on the job, whatever tries it has left."""
+        await self._bury(job, lease, error.problem())
+        self._ended(job, error.problem())
+
+    async def _bury(self, job: Job, lease: Lease, problem: Problem) -> None:
+        await self._jobs.fail(job.id, job.attempt, problem, counted=True, retry_at=None, dead=True)
+        await self._queue.bury(lease, cause=f"{problem.code}: {problem.detail}")
+
     async def _settle(self, job: Job, lease: Lease, problem: Problem) -> None:
         failures = job.failures + 1
         if not problem.retryable:
             await self._jobs.fail(job.id, job.attempt, problem, counted=True, retry_at=None, dead=False)
             await self._queue.ack(lease)
         elif failures >= job.max_attempts:
-            await self._jobs.fail(job.id, job.attempt, problem, counted=True, retry_at=None, dead=True)
-            await self._queue.bury(lease, cause=f"{problem.code}: {problem.detail}")
+            await self._bury(job, lease, problem)
         else:
             delay_s = self._backoff.delay_s(failures, random=self._random)
             retry_at = self._now() + timedelta(seconds=delay_s)
@@ -76,6 +84,9 @@ class Settler:
             self._metrics.retries.labels(problem.code).inc()
             self._log.info("attempt.retry", job_id=job.id, attempt=job.attempt, code=problem.code, delay_s=delay_s)
             return
+        self._ended(job, problem)
+
+    def _ended(self, job: Job, problem: Problem) -> None:
         self._log.info("job.failed", job_id=job.id, attempt=job.attempt, code=problem.code, detail=problem.detail)
         self._metrics.jobs_failed.labels(problem.code).inc()
         self._count(job, "failed")
