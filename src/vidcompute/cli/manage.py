@@ -78,7 +78,9 @@ def _each(
                 result = await one(client, job_id)
                 results.append(result)
                 if not as_json:
-                    click.echo(f"{job_id} {result.get('status', done)}")
+                    # A running job is stopped in its own time; "running" would read as if nothing had happened.
+                    word = "canceling" if result.get("cancel_requested") else result.get("status", done)
+                    click.echo(f"{job_id} {word}")
             except CliError as error:
                 if error.code in {Exit.UNREACHABLE, Exit.TIMEOUT}:
                     raise

@@ -47,3 +47,11 @@ def test_that_there_are_no_dead_letters_is_said(vidctl):
     again = vidctl("dead", "requeue", "--all", answers=answers)
 
     assert (listed.err, again.err) == ("no dead letters\n", "no dead letters\n")
+
+
+def test_a_running_job_that_was_asked_to_end_is_canceling(vidctl):
+    asked = {**JOB, "status": "running", "cancel_requested": True}
+
+    ran = vidctl("cancel", "job_1", answers={("POST", "/api/v1/jobs/job_1/cancel"): asked})
+
+    assert ran.out == "job_1 canceling\n"
