@@ -48,7 +48,11 @@ def base_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 async def open_player(page: Page, base_url: str, player: str, source: str) -> None:
-    query = urlencode({"player": player, "source": f"{base_url}/media/{source}"})
+    await open_player_at(page, base_url, player, f"{base_url}/media/{source}")
+
+
+async def open_player_at(page: Page, base_url: str, player: str, url: str) -> None:
+    query = urlencode({"player": player, "source": url})
     await page.goto(f"{base_url}/players/index.html?{query}")
     await until(page, "document.querySelector('video').readyState >= 2")
 
