@@ -54,7 +54,7 @@ campaign: setup-dev ## every clip of MEDIA=<folder> through the service: a table
 	@$(PY) -m bench.campaign --media "$(MEDIA)"
 
 bench: setup-dev ## ratios measured in one run
-	@$(PY) -m bench $(if $(MEDIA),--media "$(MEDIA)")
+	@$(PY) -m bench $(if $(MEDIA),--media "$(MEDIA)") $(BENCH)
 
 # ---- keep it in order
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 import statistics
 from collections.abc import Callable, Mapping, Sequence
@@ -74,7 +75,7 @@ def save(comparisons: Sequence[Comparison], path: Path) -> None:
     """All samples as JSON, with what they were taken on."""
     path.parent.mkdir(parents=True, exist_ok=True)
     data = {
-        "machine": {"system": platform.platform(), "python": platform.python_version(), "cpu": _cpu_model()},
+        "machine": machine(),
         "comparisons": [
             {
                 "name": item.name,
@@ -88,6 +89,11 @@ def save(comparisons: Sequence[Comparison], path: Path) -> None:
         ],
     }
     path.write_text(json.dumps(data, indent=1))
+
+
+def machine() -> str:
+    """What the samples were taken on, in a line."""
+    return f"{os.cpu_count()} cores of {_cpu_model()}, {platform.system()} {platform.release()}, Python {platform.python_version()}"
 
 
 def _cpu_model() -> str:
