@@ -73,7 +73,9 @@ def measure_video(tally: Tally, limits: ProbeLimits) -> VideoStream:
         )
     picture = trial.pictures[0]
     if picture.width * picture.height > limits.max_pixels:
-        text = f"The picture is {picture.width} × {picture.height}; the limit is {limits.max_pixels} pixels."
+        text = (
+            f"The picture is {picture.width} × {picture.height}; the limit is {limits.max_pixels} pixels (MAX_PIXELS)."
+        )
         raise LimitExceeded(text)
     pts = shown_pts(tally, trial)
     time_base = Fraction(stream.time_base or Fraction(1, 90_000))

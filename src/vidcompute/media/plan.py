@@ -15,7 +15,7 @@ from fractions import Fraction
 
 from vidcompute import wire
 from vidcompute.domain import ladder
-from vidcompute.domain.job import FrameMode, JobSpec
+from vidcompute.domain.job import FrameMode, JobSpec, Packaging
 from vidcompute.domain.media import AudioStream, Probe, Scan, Transfer, VideoStream
 from vidcompute.domain.plan import AnalysisPlan, AudioPlan, ChunkPlan, ColorPlan, PicturePlan, Plan, RenditionPlan
 from vidcompute.media import rates
@@ -245,6 +245,13 @@ def _notices(probe: Probe, spec: JobSpec, settings: PlanSettings) -> tuple[str, 
     notices = []
     if spec.quality_vmaf is not None:
         notices.append("A VMAF target is not supported yet; constant quality was used instead.")
+    # Asked for and not done: to say nothing would read as done.
+    if Packaging.MP4 in spec.packaging:
+        notices.append("Single MP4 files are not made yet; the HLS and DASH streams were published.")
+    if spec.deadline_s is not None:
+        notices.append("Deadlines are not kept yet; the job ran without one.")
+    if spec.webhook_url is not None:
+        notices.append("Webhooks are not sent yet; follow the job's log or ask for its state.")
     surround = [stream for stream in probe.audio if stream.channels > 2]
     if surround:
         notices.append(f"{len(surround)} surround track(s) were folded to stereo.")

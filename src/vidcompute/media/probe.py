@@ -40,10 +40,12 @@ def probe(fd: int, limits: ProbeLimits | None = None, *, clock: Callable[[], flo
     limits = limits or ProbeLimits()
     size_bytes = os.fstat(fd).st_size
     if size_bytes > limits.max_size_bytes:
-        raise LimitExceeded(f"The file has {size_bytes} bytes; the limit is {limits.max_size_bytes}.")
+        raise LimitExceeded(
+            f"The file has {size_bytes} bytes; the limit is {limits.max_size_bytes} (MAX_UPLOAD_BYTES)."
+        )
     with _open(fd, size_bytes) as container:
         if len(container.streams) > limits.max_streams:
-            text = f"The file has {len(container.streams)} streams; the limit is {limits.max_streams}."
+            text = f"The file has {len(container.streams)} streams; the limit is {limits.max_streams} (MAX_STREAMS)."
             raise LimitExceeded(text)
         moving = _moving(container, limits)
         scanned = scan(container, [*moving, *container.streams.audio], limits, clock=clock)
@@ -86,7 +88,7 @@ def _moving(container: InputContainer, limits: ProbeLimits) -> list[AvVideoStrea
 
 def _check_size(width_px: int, height_px: int, limits: ProbeLimits) -> None:
     if width_px * height_px > limits.max_pixels:
-        text = f"The picture is {width_px} × {height_px}; the limit is {limits.max_pixels} pixels."
+        text = f"The picture is {width_px} × {height_px}; the limit is {limits.max_pixels} pixels (MAX_PIXELS)."
         raise LimitExceeded(text)
 
 
@@ -124,7 +126,8 @@ def _measured(
     start = min([video.start, *(stream.start for stream in audio)])
     end = max([video.start + video.duration, *(stream.start + stream.duration for stream in audio)])
     if end - start > limits.max_duration_s:
-        raise LimitExceeded(f"The file lasts {float(end - start):.0f} s; the limit is {limits.max_duration_s:.0f} s.")
+        lasts_s, limit_s = float(end - start), limits.max_duration_s
+        raise LimitExceeded(f"The file lasts {lasts_s:.0f} s; the limit is {limit_s:.0f} s (MAX_DURATION_S).")
     return Probe(
         container=container_name,
         size_bytes=size_bytes,

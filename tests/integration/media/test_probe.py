@@ -130,13 +130,13 @@ def test_an_index_without_pictures_is_refused(kitchen: Kitchen, tmp_path: Path):
 @pytest.mark.parametrize(
     ("limits", "words"),
     [
-        (ProbeLimits(max_pixels=320 * 180 - 1), "320 × 180"),
-        (ProbeLimits(max_duration_s=2), "lasts 3 s; the limit is 2 s"),
-        (ProbeLimits(max_streams=1), "2 streams; the limit is 1"),
-        (ProbeLimits(max_size_bytes=1000), "the limit is 1000"),
+        (ProbeLimits(max_pixels=320 * 180 - 1), "320 × 180; the limit is 57599 pixels (MAX_PIXELS)"),
+        (ProbeLimits(max_duration_s=2), "lasts 3 s; the limit is 2 s (MAX_DURATION_S)"),
+        (ProbeLimits(max_streams=1), "2 streams; the limit is 1 (MAX_STREAMS)"),
+        (ProbeLimits(max_size_bytes=1000), "the limit is 1000 (MAX_UPLOAD_BYTES)"),
     ],
 )
-def test_limits_are_named_with_what_was_found(kitchen: Kitchen, limits: ProbeLimits, words: str):
+def test_limits_are_named_with_their_setting_and_what_was_found(kitchen: Kitchen, limits: ProbeLimits, words: str):
     assert words in refused(kitchen.clip("plain"), LimitExceeded, limits).detail
 
 

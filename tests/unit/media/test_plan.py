@@ -9,7 +9,7 @@ import pytest
 
 from tests.unit.media.sources import audio, probe, video
 from vidcompute import wire
-from vidcompute.domain.job import Codec, FrameMode, FramesSpec, JobSpec, OutputSpec
+from vidcompute.domain.job import Codec, FrameMode, FramesSpec, JobSpec, OutputSpec, Packaging
 from vidcompute.domain.media import Scan, Transfer
 from vidcompute.domain.plan import Plan
 from vidcompute.media.plan import PlanSettings, color_plan, make_plan, output_rate, plan_hash
@@ -165,8 +165,17 @@ def test_tracks_that_hold_nothing_are_left_out():
     assert [(track.name, track.stream_index, track.language) for track in plan.audio] == [("a0", 2, "deu")]
 
 
-def test_a_vmaf_target_is_not_silently_ignored():
-    assert any("VMAF" in warning for warning in planned(spec=replace(SPEC, quality_vmaf=93.0)).warnings)
+@pytest.mark.parametrize(
+    ("asked", "word"),
+    [
+        ({"quality_vmaf": 93.0}, "VMAF"),
+        ({"packaging": (Packaging.MP4,)}, "MP4"),
+        ({"deadline_s": 60.0}, "Deadlines"),
+        ({"webhook_url": "https://a.example/done"}, "Webhooks"),
+    ],
+)
+def test_what_cannot_be_done_yet_is_not_silently_ignored(asked, word):
+    assert any(word in warning for warning in planned(spec=replace(SPEC, **asked)).warnings)
 
 
 @pytest.mark.parametrize(
