@@ -8,10 +8,13 @@ from tempfile import TemporaryDirectory
 
 from bench.clips import generated
 from bench.harness import machine, save
+from bench.memory import table
 from bench.whole_job import compare
 
 #: The reel: 74 s of hard cuts, a dissolve and fades, with sound.
 REEL = "deriv_edit_a_720p30.mp4"
+#: Six minutes, 10,883 frames.
+LONG = "long_black_1080p30_363s.mp4"
 
 HEAD = """# Benchmarks
 
@@ -38,8 +41,9 @@ def main() -> None:
     with TemporaryDirectory(prefix="vidcompute-clips-") as folder:
         clip = arguments.media / REEL if arguments.media else generated(Path(folder))
         comparisons = [compare(clip, preset=preset, rounds=arguments.rounds) for preset in arguments.presets]
+        grown = table(clip, lengths_s=(5, 20), long=arguments.media / LONG if arguments.media else None)
     save(comparisons, arguments.json)
-    tables = "\n\n".join(comparison.table() for comparison in comparisons)
+    tables = "\n\n".join([*(comparison.table() for comparison in comparisons), grown])
     print(tables)
     if arguments.markdown:
         arguments.markdown.write_text(f"{HEAD.format(machine=machine())}\n{tables}\n", encoding="utf-8")
