@@ -32,6 +32,16 @@ from vidcompute.store.jobs import JobStore
 from vidcompute.store.search import SearchStore
 from vidcompute.store.uploads import UploadStore
 
+#: Players on other origins ask for parts of files; the rest is what the API itself understands and says.
+_ASKED_BY_PAGES = (
+    *("Content-Type", "Idempotency-Key", "Prefer", "Last-Event-ID", "X-Request-Id"),
+    *("Range", "If-Range", "If-None-Match"),
+)
+_TOLD_TO_PAGES = (
+    *("Location", "ETag", "Link", "X-Request-Id", "Retry-After", "Idempotency-Replayed", "Preference-Applied"),
+    *("Accept-Ranges", "Content-Range"),
+)
+
 
 def _heads(router: APIRouter) -> APIRouter:
     """HEAD wherever `router` answers GET (RFC 9110 §9.1): the same function, whose body the server leaves out."""
@@ -151,8 +161,8 @@ def _layers(settings: ApiSettings, *, metrics: HttpMetrics, log: EventLog) -> li
                 CORSMiddleware,
                 allow_origins=settings.cors_origins,
                 allow_methods=["GET", "HEAD", "POST", "DELETE"],
-                allow_headers=["Content-Type", "Idempotency-Key", "Prefer", "Last-Event-ID", "X-Request-Id"],
-                expose_headers=["Location", "ETag", "Link", "X-Request-Id", "Retry-After"],
+                allow_headers=_ASKED_BY_PAGES,
+                expose_headers=_TOLD_TO_PAGES,
             )
         )
     layers.append(Middleware(BodyLimit, max_bytes=MAX_JSON_BYTES, uploads=UPLOAD_PATHS))

@@ -124,3 +124,20 @@ async def test_no_origin_may_read_unless_it_was_allowed(bench):
     response = await bench.client.get("/healthz", headers={"Origin": "https://evil.example"})
 
     assert "access-control-allow-origin" not in response.headers
+
+
+class TestAnotherOrigin:
+    @pytest.fixture
+    def settings(self, settings):
+        return replace(settings, cors_origins=("https://player.example",))
+
+    async def test_may_ask_for_parts_and_read_what_they_are_if_it_was_allowed(self, bench):
+        origin = {"Origin": "https://player.example"}
+        asking = {"Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": "range, if-none-match"}
+
+        preflight = await bench.client.options("/api/v1/jobs", headers={**origin, **asking})
+        answer = await bench.client.get("/healthz", headers=origin)
+
+        assert preflight.status_code == 200
+        assert answer.headers["access-control-allow-origin"] == "https://player.example"
+        assert {"ETag", "Content-Range"} <= set(answer.headers["access-control-expose-headers"].split(", "))
