@@ -37,7 +37,7 @@ def peak_bytes(pid: int) -> tuple[str, int]:
     """What a process is (`ffmpeg`, `python` or other) and the most memory it ever held; ("", 0) if it is gone."""
     try:
         status = Path(f"/proc/{pid}/status").read_text()
-        program = Path(os.readlink(f"/proc/{pid}/exe")).name
+        program = Path(f"/proc/{pid}/exe").readlink().name
     except OSError:
         return "", 0
     peak = next((line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:")), "0")
