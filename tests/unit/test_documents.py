@@ -7,6 +7,7 @@ import pytest
 from scripts import export_configuration
 
 from vidcompute import errors
+from vidcompute.api.problems import http_codes
 from vidcompute.errors import VidcomputeError
 
 ROOT = Path(__file__).parent.parent.parent
@@ -21,7 +22,7 @@ def test_every_configuration_key_is_documented_as_it_is():
     assert export_configuration.TARGET.read_text(encoding="utf-8") == export_configuration.text()
 
 
-@pytest.mark.parametrize("code", sorted(codes(VidcomputeError)))
+@pytest.mark.parametrize("code", sorted(codes(VidcomputeError) | set(http_codes())))
 def test_every_error_code_has_its_place_in_the_runbook(code: str):
     headings = re.findall(r"^### (.+)$", (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8"), re.MULTILINE)
 
