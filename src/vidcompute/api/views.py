@@ -207,7 +207,8 @@ def job_out(job: Job, *, queue_position: int | None = None) -> JobOut:
         warnings=list(job.warnings),
         tags=job.tags,
         spec=spec_out(job.spec),
-        poster_url=f"{job_path(job.id)}/hls/poster.jpg" if job.published else None,
+        # Pictures are kept of described frames only.
+        poster_url=f"{job_path(job.id)}/hls/poster.jpg" if job.published and job.spec.enable_llm else None,
         created_at=job.created_at,
         started_at=job.started_at,
         finished_at=job.finished_at,

@@ -84,6 +84,14 @@ async def test_a_published_job_says_where_to_play_it(bench):
     assert job["poster_url"].endswith("/hls/poster.jpg")
 
 
+async def test_a_job_without_described_frames_promises_no_poster(bench):
+    job_id, attempt = await bench.running(enable_llm=False)
+    parts = {"hls": {"status": "succeeded"}, "context": {"status": "skipped"}}
+    await bench.jobs.publish(job_id, attempt, published="default/x", parts=parts, renditions=[], warnings=[])
+
+    assert (await bench.client.get(f"{JOBS}/{job_id}")).json()["poster_url"] is None
+
+
 async def test_downloads_are_signed_for_one_object_each(bench):
     job_id = await bench.published(**{"anchors/a_0.jpg": b"jpeg"})
 
