@@ -6,8 +6,9 @@ Precedence: explicit overrides (command line) > environment > YAML file > defaul
 
 from __future__ import annotations
 
+import difflib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -59,6 +60,16 @@ def default_data_dir() -> Path:
     return Path(platformdirs.user_data_dir("vidcompute", appauthor=False))
 
 
+#: Keys of the contract whose parts are still to come.
+_LATER = (
+    "embed_base_url",
+    "embed_api_key",
+    "embed_model",
+    "transcribe_base_url",
+    "transcribe_api_key",
+    "transcribe_model",
+)
+
 Url = Annotated[str, Field(pattern=r"^[a-z][a-z0-9+.-]*://.*$")]
 
 
@@ -90,6 +101,12 @@ class Config(BaseModel):
     llm_rpm: int | None = Field(None, ge=1, description="Requests per minute.")
     llm_tpm: int | None = Field(None, ge=1, description="Tokens per minute.")
     llm_frames_per_request: int = Field(4, ge=1, le=8, description="Pictures per request.")
+    embed_base_url: Url | None = Field(None, description="OpenAI-compatible server for search by meaning.")
+    embed_api_key: SecretStr | None = Field(None, description="Its key.")
+    embed_model: str | None = Field(None, description="Its model.")
+    transcribe_base_url: Url | None = Field(None, description="OpenAI-compatible server for speech.")
+    transcribe_api_key: SecretStr | None = Field(None, description="Its key.")
+    transcribe_model: str | None = Field(None, description="Its model.")
     max_attempts: int = Field(4, ge=1, le=20, description="Default for jobs that do not say.")
     backoff_base_s: float = Field(2.0, gt=0, le=3600, description="First retry pause, before jitter.")
     backoff_cap_s: float = Field(300.0, gt=0, le=86400, description="Longest retry pause.")
@@ -116,17 +133,29 @@ class Config(BaseModel):
     def _split(cls, value: Any) -> Any:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
+    @field_validator("database_url", mode="after")
+    @classmethod
+    def _postgres(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not value.get_secret_value().startswith(("postgresql://", "postgres://")):
+            raise ValueError("must begin with postgresql://")
+        return value
+
     @model_validator(mode="after")
     def _coherent(self) -> Config:
-        if self.llm_provider is LlmProvider.OPENAI:
-            raise ValueError("LLM_PROVIDER: openai is not available in this version; allowed: local")
-        if self.cluster is ClusterKind.RAY:
-            raise ValueError("CLUSTER: ray is not available in this version; allowed: local")
-        if self.redis_url is not None:
-            raise ValueError("REDIS_URL: the Redis queue is not available in this version; leave it empty")
-        if self.store_url is not None and not self.store_url.startswith("file:///"):
-            raise ValueError("STORE_URL: only file:///… is available in this version")
+        if missing := list(self._unavailable()):
+            raise ValueError("\n  ".join(missing))
         return self
+
+    def _unavailable(self) -> Iterator[str]:
+        """What the contract names and this version does not have: said at the start, not found out later."""
+        away = {
+            "LLM_PROVIDER = openai": self.llm_provider is LlmProvider.OPENAI,
+            "CLUSTER = ray": self.cluster is ClusterKind.RAY,
+            "REDIS_URL": self.redis_url is not None,
+            "STORE_URL, but for file:///…,": not (self.store_url or "file:///").startswith("file:///"),
+            **{name.upper(): getattr(self, name) is not None for name in _LATER},
+        }
+        yield from (f"{what} is not available in this version; leave it out" for what, asked in away.items() if asked)
 
     @property
     def loopback(self) -> bool:
@@ -174,7 +203,16 @@ def _from_file(path: Path | None) -> dict[str, Any]:
         raise InvalidConfig(f"{chosen} cannot be read: {error}") from error
     if not isinstance(data, dict):
         raise InvalidConfig(f"{chosen} must hold keys and values, not {type(data).__name__}")
-    return {str(key).lower(): value for key, value in data.items()}
+    return _flat(data)
+
+
+def _flat(data: Mapping[Any, Any], prefix: str = "") -> dict[str, Any]:
+    """`{"llm": {"rpm": 3}}` as `{"llm_rpm": 3}`: a group in the file is a prefix of the key."""
+    found: dict[str, Any] = {}
+    for key, value in data.items():
+        name = f"{prefix}{key}".lower()
+        found |= _flat(value, f"{name}_") if isinstance(value, dict) else {name: value}
+    return found
 
 
 #: Set by wrappers and tests, not settings of the service.
@@ -184,19 +222,11 @@ _NOT_OURS = frozenset({"server", "config"})
 def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, raw in environ.items():
-        name = key.removeprefix(PREFIX).lower()
-        if not key.startswith(PREFIX) or name in _NOT_OURS:
-            continue
-        head, *rest = name.split("__")
-        if not rest:
-            # An empty variable is how compose files and shells say "not set".
-            if raw != "":
-                found[head] = raw
-            continue
-        node = found.setdefault(head, {})
-        for part in rest[:-1]:
-            node = node.setdefault(part, {})
-        node[rest[-1]] = raw
+        # A double underscore steps into a group, as in the file.
+        name = key.removeprefix(PREFIX).lower().replace("__", "_")
+        # An empty variable is how compose files and shells say "not set".
+        if key.startswith(PREFIX) and name not in _NOT_OURS and raw != "":
+            found[name] = raw
     return found
 
 
@@ -210,5 +240,11 @@ def _report(error: ValidationError, origin: Mapping[str, str]) -> str:
         secret = key.endswith(("key", "secret", "token", "_url"))
         value = "***" if secret else repr(item["input"])
         where = origin.get(key.split("__", maxsplit=1)[0], "default")
-        lines.append(f"  {key.upper()} = {value} (from {where}): {item['msg']}")
+        said = _unknown(key) if item["type"] == "extra_forbidden" else item["msg"].removeprefix("Value error, ")
+        lines.append(f"  {key.upper()} = {value} (from {where}): {said}")
     return "wrong settings:\n" + "\n".join(lines)
+
+
+def _unknown(key: str) -> str:
+    close = difflib.get_close_matches(key, Config.model_fields, n=1)
+    return "there is no such key" + (f"; did you mean {close[0].upper()}?" if close else "; `vidctl config` lists all")

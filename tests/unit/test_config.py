@@ -35,7 +35,14 @@ def test_command_line_beats_environment_beats_file(tmp_path: Path):
         ({"VIDCOMPUTE_PORT": "x", "VIDCOMPUTE_LEASE_S": "0"}, ["PORT", "LEASE_S"]),
         ({"VIDCOMPUTE_SANDBOX": "maybe"}, ["SANDBOX", "'auto', 'required' or 'off'"]),
         ({"VIDCOMPUTE_LOG_LEVEL": "loud"}, ["LOG_LEVEL", "pattern"]),
-        ({"VIDCOMPUTE_TYPO": "1"}, ["TYPO", "not permitted"]),
+        ({"VIDCOMPUTE_TYPO": "1"}, ["TYPO", "no such key"]),
+        ({"VIDCOMPUTE_LEASES_S": "1"}, ["LEASES_S", "did you mean LEASE_S?"]),
+        ({"VIDCOMPUTE_DATABASE_URL": "pg://x"}, ["DATABASE_URL", "postgresql://"]),
+        (
+            {"VIDCOMPUTE_CLUSTER": "ray", "VIDCOMPUTE_LLM_PROVIDER": "openai"},
+            ["CLUSTER = ray", "LLM_PROVIDER = openai"],
+        ),
+        ({"VIDCOMPUTE_EMBED_MODEL": "m", "VIDCOMPUTE_TRANSCRIBE_MODEL": "m"}, ["EMBED_MODEL", "TRANSCRIBE_MODEL"]),
         ({"VIDCOMPUTE_STORE_URL": "ftp://x"}, ["STORE_URL", "file:///"]),
         ({"VIDCOMPUTE_MAX_PIXELS": "0"}, ["MAX_PIXELS", "greater than or equal to 1"]),
         ({"VIDCOMPUTE_LLM_FRAMES_PER_REQUEST": "9"}, ["LLM_FRAMES_PER_REQUEST", "8"]),
@@ -71,6 +78,15 @@ def test_lists_come_as_commas_from_the_environment():
 
     assert loaded.file_roots == (Path("/a"), Path("/b"))
     assert loaded.allowed_hosts == ("video.example",)
+
+
+def test_a_group_is_a_prefix_in_file_and_environment(tmp_path: Path):
+    file = tmp_path / "vidcompute.yaml"
+    file.write_text("llm:\n  rpm: 30\nbackoff: {base_s: 5}\n")
+
+    loaded = config.load(path=file, environ={"VIDCOMPUTE_LLM__TPM": "7"})
+
+    assert (loaded.llm_rpm, loaded.llm_tpm, loaded.backoff_base_s) == (30, 7, 5.0)
 
 
 def test_an_empty_variable_means_not_set():

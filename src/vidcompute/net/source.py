@@ -47,7 +47,10 @@ class SourceOpener:
             return self._fetcher.open(url)
         if scheme == "file":
             return self._open_file(url)
-        raise SourceForbidden(f"inputs of the kind {scheme[:20]!r} cannot be read here")
+        raise SourceForbidden(
+            f"inputs of the kind {scheme[:20]!r} cannot be read here",
+            hint="Use an http(s) URL, an upload, or a file:// URL below a folder of FILE_ROOTS.",
+        )
 
     @asynccontextmanager
     async def _open_file(self, url: str) -> AsyncIterator[Opened]:

@@ -100,16 +100,17 @@ def _files(folder: Path) -> list[Path]:
 
 async def _publish_anchors(blobs: Blobs, work: str, chunks: list[dict[str, Any]], published: str) -> None:
     """Pictures of the anchors live with the result: the work folder they were made in does not stay."""
-    poster: str | None = None
+    poster = fallback = ""
     for number, chunk in enumerate(chunks):
         async for anchor in all_anchors(blobs, work, number, batches=chunk["anchor_batches"]):
             target = f"{published}/{ANCHOR_FOLDER}/{anchor.jpeg}"
             await blobs.copy(picture_key(work, number, anchor), target)
             # A black lead-in says nothing about a video.
-            if poster is None and not anchor.facts.black:
+            fallback = fallback or target
+            if not poster and not anchor.facts.black:
                 poster = target
-    if poster is not None:
-        await blobs.copy(poster, f"{published}/poster.jpg")
+    if poster or fallback:
+        await blobs.copy(poster or fallback, f"{published}/poster.jpg")
 
 
 def _renditions(manifest: Manifest) -> list[dict[str, Any]]:
