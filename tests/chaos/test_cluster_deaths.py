@@ -20,7 +20,9 @@ ROOT = Path(__file__).parents[2]
 
 #: A service with two busy trees. It prints whose pids they are and then does nothing but wait.
 OWNER = """
-import asyncio, json
+import asyncio, json, signal
+# A shell that starts a job in the background has it ignore SIGINT, and the tests with it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from vidcompute.cluster.local import LocalCluster
 from vidcompute.domain.task import TaskEventKind, TaskKind, TaskSpec
 
@@ -54,7 +56,7 @@ def test_death_of_the_owner_takes_everything_with_it(owner, number):
     assert living(pids) == pids
 
     owner.send_signal(number)
-    owner.wait()
+    owner.wait(30)
 
     assert survivors(pids, patience_s=5.0) == []
 
