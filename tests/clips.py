@@ -13,6 +13,7 @@ from pathlib import Path
 _PATTERN = "testsrc2=size={size}:rate={rate}:duration={seconds}"
 _TONE = "sine=frequency=440:sample_rate=48000:duration={seconds}"
 _X264 = ("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-g", "30", "-bf", "2")
+_REORDERED = ("-c:v", "libx264", "-preset", "veryfast", "-pix_fmt", "yuv420p", "-bf", "3")
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,11 @@ RECIPES = {
     "broadcast": Recipe(".ts", rate="25", seconds=2, sound=True, after=(*_X264, "-c:a", "ac3")),
     "before_zero": Recipe(".mkv", rate="25", sound=True, after=(*_X264, "-c:a", "pcm_s16le", "-output_ts_offset", "5")),
     "sound_only": Recipe(".m4a", sound=True, after=("-map", "1:a", "-c:a", "aac")),
+    # AVI has no clock but the packet's number, and these pictures are shown in another order.
+    "decoding_order": Recipe(".avi", rate="25", seconds=2, sound=True, after=(*_REORDERED, "-c:a", "pcm_s16le")),
+    # A program stream stamps a packet now and then, not each picture.
+    "sparse_stamps": Recipe(".mpg", rate="25", seconds=2, sound=True, after=(*_REORDERED, "-c:a", "mp2", "-f", "vob")),
+    "streaming": Recipe(".flv", rate="25", seconds=2, sound=True, after=(*_X264, "-c:a", "libmp3lame", "-ar", "44100")),
     "hidden_frames": Recipe(
         ".webm", seconds=2, after=("-c:v", "libvpx", "-auto-alt-ref", "1", "-lag-in-frames", "16", "-deadline", "good")
     ),

@@ -61,6 +61,11 @@ class VideoStream:
     usual_rate: Fraction = Fraction(0)
     #: ITU-T H.273 name of the transfer, as the decoder says it ("unknown" if it does not).
     color_transfer: str = "unknown"
+    #: The time stamps count pictures in decoding order, though they are shown in another: picture n is shown at
+    #: start + n / frame_rate.
+    counted: bool = False
+    #: Packets whose time stamps lie far outside `start` … `start + duration`: damage, to be left out.
+    strays: int = 0
 
     @property
     def display_width_px(self) -> int:
@@ -92,6 +97,7 @@ class AudioStream:
     default: bool
     start: Fraction
     duration: Fraction
+    strays: int = 0
 
 
 @dataclass(frozen=True, slots=True)

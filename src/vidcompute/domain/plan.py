@@ -146,3 +146,8 @@ class Plan:
     container: str = ""
     #: The source's clock jumps (joined recordings): its parts are put end to end.
     joined: bool = False
+    #: Not 0 where the source's stamps count pictures in decoding order: they are then timed by counting them as they
+    #: are shown, at this rate. That takes a decode from the beginning, so such a source is one chunk.
+    counted_rate: Fraction = Fraction(0)
+    #: Some packets are stamped far outside the rest of the source: what is not near `origin` … the end is left out.
+    strays: bool = False

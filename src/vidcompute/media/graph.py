@@ -10,6 +10,7 @@ The branch `look` leaves before anything changes a time stamp: it sees each sour
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from fractions import Fraction
 
@@ -26,10 +27,14 @@ _TONE_MAP = (
 )
 
 
+#: Times at most this much outside the plan are rounding or a decoder's guess, beyond it they are damage.
+_STRAY_S = Fraction(1)
+
+
 def chunk_graph(plan: Plan, chunk: ChunkPlan, *, look: bool) -> str:
     """The graph of one chunk. Its outputs are labelled by rendition name, and `look` for the analysis pictures."""
     source = f"[0:{plan.video_stream_index}]"
-    said = _say(plan.picture.color)
+    said = ",".join([*_mended(plan), _say(plan.picture.color)])
     if not look or plan.analysis is None:
         return ";".join([f"{source}{','.join([said, *_timeline(plan, chunk)])}[r0]", *_rungs(plan)])
     return ";".join(
@@ -49,8 +54,12 @@ def sound_graphs(plan: Plan, audio: AudioPlan) -> tuple[str, str]:
     """
     layout = "mono" if audio.channels == 1 else "stereo"
     samples = round(plan.duration * audio.sample_rate_hz)
+    origin = f"asetpts=PTS-({plan.origin.numerator}/{plan.origin.denominator})/TB"
+    near = f"aselect='between(t,{-_STRAY_S},{math.ceil(plan.duration) + _STRAY_S})'"
     plain = [
-        f"[0:{audio.stream_index}]asetpts=PTS-({plan.origin.numerator}/{plan.origin.denominator})/TB",
+        f"[0:{audio.stream_index}]{origin}",
+        # One stray packet would be the end of the sound: silence up to where it claims to be.
+        *([near] if plan.strays else []),
         f"aresample={audio.sample_rate_hz}",
         f"aformat=sample_fmts=fltp:channel_layouts={layout}",
         # Silence after the end, more than enough. Here, because the end of a file does not get through to a second
@@ -58,11 +67,24 @@ def sound_graphs(plan: Plan, audio: AudioPlan) -> tuple[str, str]:
         f"apad=pad_len={samples}[plain]",
     ]
     timed = [
-        # first_pts=0 fills or cuts the beginning, async=1 fills holes: sound never slides under the picture.
-        "[plain]aresample=async=1:first_pts=0",
+        # first_pts=0 fills or cuts the beginning, async=1 fills holes: sound never slides under the picture. From 40 ms
+        # on, because lips are seen to be off from there (EBU R 37); less is jitter, and mending that would crackle.
+        "[plain]aresample=async=1:first_pts=0:min_hard_comp=0.04",
         f"atrim=end_sample={samples}[{audio.name}]",
     ]
     return ",".join(plain), ",".join(timed)
+
+
+def _mended(plan: Plan) -> Iterator[str]:
+    """What is done to damaged clocks before anybody reads them."""
+    if plan.strays:
+        # In the middle of the source one stray picture would freeze all that is shown after it.
+        end_pts = plan.origin_pts + math.ceil((plan.duration + _STRAY_S) / plan.time_base)
+        yield f"select='between(pts,{plan.origin_pts - math.ceil(_STRAY_S / plan.time_base)},{end_pts})'"
+    if plan.counted_rate:
+        first_pts = plan.origin_pts + round(plan.lead_frames / plan.picture.frame_rate / plan.time_base)
+        ticks = 1 / (plan.counted_rate * plan.time_base)
+        yield f"setpts='{first_pts}+round(N*{ticks.numerator}/{ticks.denominator})'"
 
 
 def first_frame_time(plan: Plan, chunk: ChunkPlan) -> Fraction:

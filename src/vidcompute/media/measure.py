@@ -77,10 +77,14 @@ def measure_video(tally: Tally, limits: ProbeLimits) -> VideoStream:
             f"The picture is {picture.width} × {picture.height}; the limit is {limits.max_pixels} pixels (MAX_PIXELS)."
         )
         raise LimitExceeded(text)
+    counted = _counts_decoding(tally, trial)
     pts = shown_pts(tally, trial)
     time_base = Fraction(stream.time_base or Fraction(1, 90_000))
     rate = rates.measure(pts, time_base, hints=_hints(stream))
-    start = pts[0] * time_base
+    # Without one constant rate there is nothing to count by.
+    counted = counted and not rate.variable
+    start_pts = _first_decoded(tally, pts[0]) if counted else pts[0]
+    start = start_pts * time_base
     duration = _duration(pts, tally, rate=rate, time_base=time_base)
     rotation, mirrored = _orientation(picture)
     context = stream.codec_context
@@ -108,8 +112,10 @@ def measure_video(tally: Tally, limits: ProbeLimits) -> VideoStream:
         frames=len(pts),
         bitrate_bps=round(tally.bytes * 8 / duration) if duration else 0,
         has_alpha=_has_alpha(stream, picture, context.name),
-        start_pts=pts[0],
+        start_pts=start_pts,
         usual_rate=rate.usual,
+        counted=counted,
+        strays=tally.strays,
     )
 
 
@@ -131,6 +137,7 @@ def measure_audio(tally: Tally) -> AudioStream:
         default=bool(stream.disposition & 1),
         start=first * time_base,
         duration=max(Fraction(0), (end - first) * time_base),
+        strays=tally.strays,
     )
 
 
@@ -147,11 +154,52 @@ def shown_pts(tally: Tally, trial: Trial) -> list[int]:
     than three quarters of the decoded pictures' distance are second fields.
     """
     pts = sorted(tally.pts)
+    if tally.untimed:
+        pts = _filled(pts, tally.untimed, distance=_usual_distance(tally))
     decoded = sorted({picture.pts for picture in trial.pictures if picture.pts is not None})
     if not trial.interlaced or len(decoded) < 2:
         return pts
     distance = min(later - earlier for earlier, later in pairwise(decoded))
     return _apart(pts, Fraction(3 * distance, 4))
+
+
+def _usual_distance(tally: Tally) -> Fraction:
+    """Ticks between pictures where not all of them are stamped."""
+    stream = tally.stream
+    assert isinstance(stream, AvVideoStream)
+    if tally.last_ticks:
+        return Fraction(tally.last_ticks)
+    rate = next(iter(_hints(stream)), Fraction(25))
+    return 1 / (rate * Fraction(stream.time_base or Fraction(1, 90_000)))
+
+
+def _filled(pts: list[int], missing: int, *, distance: Fraction) -> list[int]:
+    """`pts` with the pictures between them that have no stamp: MPEG program streams need one every 0.7 s only."""
+    made = pts[:1]
+    for tick in pts[1:]:
+        before = made[-1]
+        room = min(missing, max(0, round((tick - before) / distance) - 1))
+        made += [before + (tick - before) * number // (room + 1) for number in range(1, room + 1)]
+        made.append(tick)
+        missing -= room
+    last = made[-1]
+    return made + [last + round(number * distance) for number in range(1, missing + 1)]
+
+
+def _counts_decoding(tally: Tally, trial: Trial) -> bool:
+    """Whether stamps only grow from packet to packet, though the decoder shows the pictures in another order.
+
+    AVI has no other clock than the number of the packet, and some writers of Matroska and MXF copy that.
+    """
+    stamps = [packet.pts for packet in tally.sample if packet.pts is not None]
+    shown = [picture.pts for picture in trial.pictures if picture.pts is not None]
+    return all(one < other for one, other in pairwise(stamps)) and any(one > other for one, other in pairwise(shown))
+
+
+def _first_decoded(tally: Tally, first_pts: int) -> int:
+    """When the first packet is decoded: libavformat moves stamps later to make room for the order that it misses."""
+    first = next((packet.dts for packet in tally.sample if packet.pts == first_pts), None)
+    return first_pts if first is None else min(first, first_pts)
 
 
 def _apart(pts: list[int], distance: Fraction) -> list[int]:

@@ -21,7 +21,7 @@ from vidcompute.domain.plan import AnalysisPlan, AudioPlan, ChunkPlan, ColorPlan
 from vidcompute.media import rates
 
 #: Bumped whenever the same plan would make other bytes: it is part of every content key.
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +81,8 @@ def make_plan(probe: Probe, spec: JobSpec, settings: PlanSettings | None = None)
         tail_frames=tail,
         container=probe.container,
         joined=probe.clock_jumps > 0,
+        counted_rate=probe.video.frame_rate if probe.video.counted else Fraction(0),
+        strays=probe.video.strays > 0 or any(stream.strays for stream in audio),
     )
 
 

@@ -29,6 +29,7 @@ assert eager.LOADED
 
 _TEXT_SUBTITLES = {"subrip", "ass", "ssa", "mov_text", "webvtt", "text", "ttml", "sami", "microdvd"}
 _ENCRYPTED_TAGS = {"encv", "enca", "drmi", "drms"}
+_STILL_BRANDS = {"avif", "heic", "heix", "mif1"}
 _NOT_MOVING = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
 
 
@@ -107,7 +108,10 @@ def _decodable(stream: Stream) -> bool:
 
 def _tag(stream: Stream) -> str:
     context = getattr(stream, "codec_context", None)
-    return str(context.codec_tag) if context is not None else ""
+    try:
+        return str(context.codec_tag) if context is not None else ""
+    except UnicodeDecodeError:  # PyAV decodes the four bytes as ASCII, and a damaged header has any
+        return ""
 
 
 def _measured(
@@ -118,8 +122,10 @@ def _measured(
         raise EncryptedMedia(f"The samples of video stream {best.stream.index} are encrypted (Common Encryption).")
     container_name = container.format.name.split(",")[0]
     video = measure_video(best, limits)
-    if container_name in {"gif", "apng"} and video.frames == 1:
-        raise NoVideo(f"The file is a still image ({container_name.upper()} with one picture).")
+    brand = container.metadata.get("major_brand", "").strip()
+    still = brand if brand in _STILL_BRANDS else container_name
+    if still in {"gif", "apng", *_STILL_BRANDS} and video.frames == 1:
+        raise NoVideo(f"The file is a still image ({still.upper()} with one picture).")
     audio = tuple(
         measure_audio(scanned.tallies[stream.index]) for stream in container.streams.audio if _decodable(stream)
     )
@@ -171,6 +177,9 @@ def _warnings(
         warnings.append(
             f"The file's clock jumps {scanned.jumps} time(s), as in joined recordings: the parts were put end to end."
         )
+    strays = sum(tally.strays for tally in scanned.tallies.values())
+    if strays:
+        warnings.append(f"{strays} packet(s) have damaged time stamps, far outside the rest, and were left out.")
     if moving > 1:
         warnings.append(f"The file has {moving} video streams; the one with most to see was taken.")
     sounding = sum(1 for stream in audio if stream.duration > 0 and stream.channels > 0)

@@ -15,6 +15,7 @@ from av.packet import Packet
 from av.stream import Stream
 
 from vidcompute.errors import LimitExceeded
+from vidcompute.media.sieve import Sieve, Stamp
 
 AnyPacket: TypeAlias = "Packet[Stream]"
 
@@ -29,6 +30,7 @@ _CHECK_EVERY = 2048
 _TS_DISCONT = 0x0200
 
 _JUMP_S = Fraction(10)
+_USUAL_TIME_BASE = Fraction(1, 90_000)
 _BACK_S = Fraction(1, 10)
 
 
@@ -49,6 +51,8 @@ class Tally:
     """What the packets of one stream say."""
 
     stream: Stream
+    #: Where the format's clock may not jump, times that do are looked at twice.
+    sieve: Sieve | None = None
     #: One entry per picture that is shown, in file order; empty for sound.
     pts: array[int] = field(default_factory=lambda: array("q"))
     first_pts: int | None = None
@@ -72,20 +76,41 @@ class Tally:
             self.seen_key = True
             del self.pts[:]
             self.first_pts = self.last_pts = None
+            self.untimed = 0
+            if self.sieve is not None:
+                self.sieve.restart()
         if packet.is_discard or hidden(packet):
             return
         pts = packet.pts if packet.pts is not None else packet.dts
         if pts is None:
             self.untimed += 1
             return
-        pts += moved_ticks
+        order = packet.dts if packet.dts is not None else pts
+        stamp = Stamp(order, pts + moved_ticks, packet.duration or 0)
+        for good in [stamp] if self.sieve is None else self.sieve.sift(stamp):
+            self._count(good)
+
+    def finish(self) -> None:
+        """Call after the last packet."""
+        for held in self.sieve.flush() if self.sieve is not None else []:
+            self._count(held)
+
+    @property
+    def strays(self) -> int:
+        """Packets whose time is damaged."""
+        return self.sieve.strays if self.sieve is not None else 0
+
+    def _count(self, stamp: Stamp) -> None:
+        if self.first_pts is None:
+            # Pictures before the first that has a time have none that could be told from it.
+            self.untimed = 0
         if self.stream.type == "video":
-            self.pts.append(pts)
-        if self.first_pts is None or pts < self.first_pts:
-            self.first_pts = pts
-        if self.last_pts is None or pts >= self.last_pts:
-            self.last_pts = pts
-            self.last_ticks = packet.duration or 0
+            self.pts.append(stamp.pts)
+        if self.first_pts is None or stamp.pts < self.first_pts:
+            self.first_pts = stamp.pts
+        if self.last_pts is None or stamp.pts >= self.last_pts:
+            self.last_pts = stamp.pts
+            self.last_ticks = stamp.ticks
 
     def _keep(self, packet: AnyPacket) -> None:
         if len(self.sample) < SAMPLE_PACKETS and self.sample_bytes < SAMPLE_BYTES:
@@ -140,9 +165,10 @@ def scan(
     clock: Callable[[], float] = time.monotonic,
 ) -> Scan:
     """Reads every packet of `streams`. Raises LimitExceeded when there are too many, or it takes too long."""
-    tallies = {stream.index: Tally(stream) for stream in streams}
+    joinable = _joinable(container)
+    tallies = {stream.index: Tally(stream, None if joinable else _sieve(stream)) for stream in streams}
     hiding = {index: _hidden_test(tally.stream) for index, tally in tallies.items()}
-    clocks = {index: Clock() for index in tallies} if _joinable(container) else {}
+    clocks = {index: Clock() for index in tallies} if joinable else {}
     deadline = clock() + limits.timeout_s
     broken = False
     try:
@@ -156,12 +182,18 @@ def scan(
     except (av.FFmpegError, EOFError):
         # What was read before the damage still counts: half a film is better than none, and is said to be half.
         broken = True
+    for tally in tallies.values():
+        tally.finish()
     return Scan(tallies, broken, max((joined.jumps for joined in clocks.values()), default=0))
 
 
 def _joinable(container: InputContainer) -> bool:
     """Whether the format's clock may jump (AVFMT_TS_DISCONT)."""
     return bool(container.format.flags & _TS_DISCONT)
+
+
+def _sieve(stream: Stream) -> Sieve:
+    return Sieve(far=round(_JUMP_S / (stream.time_base or _USUAL_TIME_BASE)))
 
 
 def _check(count: int, *, late: bool, limits: ProbeLimits) -> None:
