@@ -51,7 +51,7 @@ def measure(pts: Sequence[int], time_base: Fraction, *, hints: Sequence[Fraction
     for candidate in _candidates(mean, span=span, tolerance=tolerance, hints=hints):
         if _explains(candidate, pts, time_base, tolerance):
             return Rate(mean=candidate, usual=candidate, variable=False)
-    return Rate(mean=mean.limit_denominator(100_000), usual=nearest(usual), variable=True)
+    return Rate(mean=_simple(mean, 100_000), usual=nearest(usual), variable=True)
 
 
 def nearest(rate: Fraction) -> Fraction:
@@ -60,12 +60,17 @@ def nearest(rate: Fraction) -> Fraction:
     A usual distance of 33 or 34 ms means 30 a second; of 70 ms it means nothing in particular.
     """
     best = min(STANDARD_RATES, key=lambda standard: abs(standard - rate))
-    return best if abs(best - rate) * 10 <= rate else rate.limit_denominator(1001)
+    return best if abs(best - rate) * 10 <= rate else _simple(rate, 1001)
 
 
 def at_least(rate: Fraction) -> Fraction:
     """The lowest standard rate not (noticeably) below `rate`: at it, hardly a picture is lost."""
     return min((standard for standard in STANDARD_RATES if standard * 50 >= rate * 49), default=rate)
+
+
+def _simple(rate: Fraction, denominator: int) -> Fraction:
+    """`rate` with a denominator of at most so much; one picture in an hour has none, and zero is no rate."""
+    return rate.limit_denominator(denominator) or rate
 
 
 def _candidates(mean: Fraction, *, span: Fraction, tolerance: Fraction, hints: Sequence[Fraction]) -> list[Fraction]:
@@ -74,8 +79,7 @@ def _candidates(mean: Fraction, *, span: Fraction, tolerance: Fraction, hints: S
     reach = mean * 2 * tolerance / span
     near = [rate for rate in STANDARD_RATES if abs(rate - mean) <= reach]
     claimed = [hint for hint in hints if abs(hint - mean) <= reach and hint.numerator <= 1_000_000]
-    simple = mean.limit_denominator(1001)
-    return [*sorted(near, key=lambda rate: abs(rate - mean)), *claimed, simple]
+    return [*sorted(near, key=lambda rate: abs(rate - mean)), *claimed, _simple(mean, 1001)]
 
 
 def _explains(rate: Fraction, pts: Sequence[int], time_base: Fraction, tolerance: Fraction) -> bool:

@@ -88,3 +88,17 @@ def test_jitter_below_half_a_millisecond_never_makes_a_rate_variable(rate, count
 
     assert not measured.variable
     assert abs(measured.mean - rate) * (count - 1) <= rate * Fraction(1, 4) * count
+
+
+def test_a_picture_in_an_hour_is_a_rate_too():
+    measured = measure([0, 3600, 7200], Fraction(1))
+
+    assert (measured.mean, measured.variable) == (Fraction(1, 3600), False)
+
+
+@given(pts=st.lists(st.integers(-(2**62), 2**62), min_size=1, max_size=20), ticks=st.integers(1, 2**31))
+def test_whatever_the_times_are_there_is_a_rate(pts, ticks):
+    measured = measure(sorted(pts), Fraction(1, ticks))
+
+    assert measured.mean > 0
+    assert measured.usual > 0
