@@ -24,6 +24,11 @@ class Look:
 
 
 _PLAYLIST_HINT = "Submit the media file itself: playlists name other files, and those are never opened."
+_BARE = Look(
+    "The file is a bare stream of coded pictures without timestamps (raw MPEG, H.264 or H.265).",
+    "Wrap it first, with its rate: ffmpeg -r 30 -i FILE -c copy wrapped.mp4",
+)
+_FLASH = Look("The file is a Flash program (SWF), not a video.", "Export it as video from the tool that made it.")
 _STILLS = {
     b"\xff\xd8\xff": "JPEG",
     b"\x89PNG\r\n\x1a\n": "PNG",
@@ -43,10 +48,13 @@ _OTHERS = {
     b"\x1f\x8b": Look("The file is gzip-compressed.", "Unpack it and submit the video inside."),
     b"7z\xbc\xaf\x27\x1c": Look("The file is a 7z archive, not a video.", "Unpack it and submit the video inside."),
     b"Rar!": Look("The file is a RAR archive, not a video.", "Unpack it and submit the video inside."),
-    b"\x00\x00\x00\x01": Look(
-        "The file is a bare stream of coded pictures without timestamps (raw H.264 or H.265).",
-        "Wrap it first, with its rate: ffmpeg -r 30 -i FILE -c copy wrapped.mp4",
-    ),
+    b"\x00\x00\x00\x01": _BARE,  # H.264 and H.265
+    b"\x00\x00\x01": _BARE,  # MPEG-1, -2 and -4; program streams were recognised before
+    b"FWS": _FLASH,
+    b"CWS": _FLASH,
+    b"ZWS": _FLASH,
+    b"MZ": Look("The file is a Windows program, not a video."),
+    b"\x7fELF": Look("The file is a program, not a video."),
 }
 
 
