@@ -12,7 +12,7 @@ from vidcompute.domain.plan import Plan
 from vidcompute.errors import principal
 from vidcompute.media.manifest import Manifest
 from vidcompute.media.package import PackageInputs, package
-from vidcompute.media.verify import Verification, verify
+from vidcompute.media.verify import Remark, Verification, verify
 from vidcompute.tasks.anchors import ANCHOR_FOLDER, all_anchors, picture_key
 from vidcompute.tasks.environment import Task
 from vidcompute.tasks.scratch import scratch
@@ -47,7 +47,7 @@ async def _run(task: Task) -> dict[str, Any]:
     return {
         "published": published,
         "renditions": _renditions(manifest),
-        "warnings": _warnings(verification),
+        "warnings": [*damage(spec.params["chunks"]), *_warnings(verification)],
         "manifest": {"duration_s": float(manifest.duration), "frames": manifest.frames},
     }
 
@@ -127,6 +127,15 @@ def _renditions(manifest: Manifest) -> list[dict[str, Any]]:
         }
         for rung in manifest.renditions
     ]
+
+
+def damage(chunks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A warning if the decoder complained in any of `chunks`: what it had to guess is in the result all the same."""
+    errors = sum(chunk["decode_errors"] for chunk in chunks)
+    if not errors:
+        return []
+    detail = f"The decoder reported {errors} error(s) in the source: some pictures may be damaged or missing."
+    return [wire.plain(Remark("damaged", detail))]
 
 
 def _warnings(verification: Verification) -> list[dict[str, Any]]:
