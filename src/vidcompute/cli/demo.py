@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import shlex
+import shutil
+import sys
 import time
 from dataclasses import dataclass, field
 from importlib import resources
@@ -158,7 +160,9 @@ def _print(result: Result, folder: Path, data_dir: Path) -> None:
         return
     total = output.size(sum(item["bytes"] for item in result.files))
     console.print(f"[b]files[/b]  {escape(str(folder))}  ({len(result.files)} files, {total})")
-    look = f"vidctl serve --data-dir {shlex.quote(str(data_dir))}"
+    # As it was called: in a checkout, vidctl is in .venv/bin and not on the PATH.
+    program = "vidctl" if shutil.which("vidctl") else sys.argv[0]
+    look = f"{shlex.quote(program)} serve --data-dir {shlex.quote(str(data_dir))}"
     console.print(f"[b]look[/b]   {escape(look)}")
     console.print(f"       then open http://127.0.0.1:8080/dashboard/jobs/{result.job['id']}", markup=False)
 
