@@ -43,6 +43,7 @@ _TRANSFERS = {
 }
 _HDR = {16: Transfer.PQ, 18: Transfer.HLG}
 _FULL_RANGE = 2
+_LONGEST_PACKET_S = 10
 _MATRIX = "=9i"
 
 
@@ -126,7 +127,9 @@ def measure_audio(tally: Tally) -> AudioStream:
     time_base = Fraction(stream.time_base or Fraction(1, 48_000))
     # The demuxer's start already leaves out the encoder's priming, which the packets' timestamps do not.
     first = max(tally.first_pts or 0, stream.start_time if stream.start_time is not None else tally.first_pts or 0)
-    end = (tally.last_pts or 0) + tally.last_ticks if tally.last_pts is not None else first
+    # No codec packs so much sound together: a header that says so is damaged.
+    last = tally.last_ticks if tally.last_ticks * time_base <= _LONGEST_PACKET_S else 0
+    end = tally.last_pts + last if tally.last_pts is not None else first
     return AudioStream(
         index=stream.index,
         codec=codec_name(stream),
@@ -242,10 +245,11 @@ def _hints(stream: AvVideoStream) -> list[Fraction]:
 
 def _duration(pts: list[int], tally: Tally, *, rate: rates.Rate, time_base: Fraction) -> Fraction:
     """To the end of the last picture, in seconds."""
-    if not rate.variable:
+    last = tally.last_ticks * time_base
+    # Of slow pictures the last one may be shown shorter than the others: then the container's word counts.
+    if not rate.variable and not (rate.mean < 1 and 0 < last < 1 / rate.mean):
         return len(pts) / rate.mean
     usual = 1 / rate.usual
-    last = tally.last_ticks * time_base
     # A last packet that claims to last for minutes is a writer's mistake; one that claims nothing is common.
     last = last if 0 < last <= max(Fraction(10), 10 * usual) else usual
     return (pts[-1] - pts[0]) * time_base + last

@@ -67,15 +67,16 @@ def look(head: bytes, size_bytes: int) -> Look:
             return Look(f"The file is a still image ({name}).", still=True)
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return Look("The file is a WebP image.", still=True)
-    text = head.lstrip(b"\xef\xbb\xbf \t\r\n")
-    for magic, other in _OTHERS.items():
-        if text.startswith(magic) or head.startswith(magic):
-            return other
-    if head[4:8] in {b"ftyp", b"moov", b"mdat", b"free", b"wide", b"moof"}:
+    # Before the start codes: the size of a first box may look like one.
+    if head[4:8] in {b"ftyp", b"styp", b"sidx", b"moov", b"mdat", b"free", b"wide", b"moof"}:
         return Look(
             "The file is MP4 or QuickTime, but its index (the moov box) is missing or damaged.",
             "The recording was probably cut off or not finished; repair it, or export it again.",
         )
+    text = head.lstrip(b"\xef\xbb\xbf \t\r\n")
+    for magic, other in _OTHERS.items():
+        if text.startswith(magic) or head.startswith(magic):
+            return other
     return _text(text) or Look(f"No known video container was recognised in the file's {size_bytes} bytes.")
 
 

@@ -94,6 +94,30 @@ async def test_a_short_hole_in_the_sound_stays_a_hole(kitchen: Kitchen, ffmpeg: 
     assert loudness(made.folder / "a0.mp4", start_s=0.55, end_s=1.0) > 0.05
 
 
+def test_a_packet_of_sound_that_claims_hours_is_not_believed(kitchen: Kitchen, tmp_path: Path):
+    data = bytearray(kitchen.clip("plain").read_bytes())
+    stts = data.index(b"stts", data.index(b"smhd")) + 4
+    count = int.from_bytes(data[stts + 4 : stts + 8])
+    # The last entry: how long each of its packets lasts.
+    data[stts + 8 + 8 * count - 4 : stts + 8 + 8 * count] = (400_000_000).to_bytes(4)
+    clip = tmp_path / "hours.mp4"
+    clip.write_bytes(data)
+
+    assert measured(clip).duration < 4
+
+
+async def test_the_last_of_slow_pictures_lasts_as_long_as_the_file_says(kitchen: Kitchen, ffmpeg: Path, tmp_path: Path):
+    clip = tmp_path / "slides.mp4"
+    # Two pictures, at 0 and 3 s; the second lasts a second.
+    slides = "select='eq(n,0)+eq(n,1)',setpts='if(eq(N,1),3,0)/TB'"
+    kitchen.run(["-i", str(kitchen.clip("silent")), "-vf", slides, "-fps_mode", "vfr", "-frames:v", "2", str(clip)])
+
+    made = await encoded(clip, tmp_path / "out", ffmpeg)
+
+    assert made.result.frames == made.plan.output_frames
+    assert made.probe.video.duration < 4.1
+
+
 def test_a_codec_tag_of_any_bytes_is_no_reason_to_fail(kitchen: Kitchen, tmp_path: Path):
     clip = tmp_path / "tag.avi"
     data = kitchen.clip("decoding_order").read_bytes()

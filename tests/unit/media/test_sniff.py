@@ -22,6 +22,7 @@ from vidcompute.media.sniff import look
         (b"<!DOCTYPE html><html>", UnsupportedMedia, "web page"),
         (b"version https://git-lfs.github.com/spec/v1\n", UnsupportedMedia, "Git LFS pointer"),
         (b"\x00\x00\x00\x18ftypisom", UnsupportedMedia, "index (the moov box) is missing"),
+        (b"\x00\x00\x01\x98moof\x00", UnsupportedMedia, "index (the moov box) is missing"),
         (b"\x00\x00\x00\x01\x67\x64", UnsupportedMedia, "without timestamps"),
         (b"\x00\x00\x01\xb3\x14\x00", UnsupportedMedia, "without timestamps"),
         (b"CWS\x0a\x00\x10", UnsupportedMedia, "Flash program"),
