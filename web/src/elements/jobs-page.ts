@@ -44,6 +44,8 @@ export class JobsPage extends Light {
   declare submitting: boolean;
   declare now: number;
   #loading: AbortController | null = null;
+  /** What the stream said while a list was on its way: it is newer than the list. */
+  readonly #heard = new Map<string, Job | "removed">();
   #gather = 0;
   #typing = 0;
 
@@ -162,6 +164,7 @@ export class JobsPage extends Light {
 
   #changed({ id, job }: Change): void {
     const known = this.jobs?.find((other) => other.id === id);
+    if (this.#loading && job) this.#heard.set(id, job);
     if (job === "removed") this.jobs = this.jobs?.filter((other) => other.id !== id) ?? null;
     else if (known && job) {
       this.#patch(job);
@@ -184,6 +187,7 @@ export class JobsPage extends Light {
     this.#loading?.abort();
     const loading = new AbortController();
     this.#loading = loading;
+    this.#heard.clear();
     try {
       const cursor = how === "older" ? this.cursor : null;
       const filter = { status: this.status, q: this.q, limit: LIMIT, cursor };
@@ -192,14 +196,18 @@ export class JobsPage extends Light {
       this.counts = counts;
       this.failure = "";
       if (how === "older") {
-        this.jobs = [...(this.jobs ?? []), ...page.jobs];
+        this.jobs = [...(this.jobs ?? []), ...this.#newest(page.jobs)];
         this.cursor = page.next_cursor;
-      } else this.#take(page.jobs, page.next_cursor, how);
+      } else this.#take(this.#newest(page.jobs), page.next_cursor, how);
     } catch (error) {
       if (!loading.signal.aborted) this.failure = reason(error);
     } finally {
       if (this.#loading === loading) this.#loading = null;
     }
+  }
+
+  #newest(found: Job[]): Job[] {
+    return found.map((job) => this.#heard.get(job.id) ?? job).filter((job) => job !== "removed");
   }
 
   #take(found: Job[], next: string | null, how: "anew" | "keep"): void {
