@@ -6,8 +6,8 @@ import asyncio
 import dataclasses
 
 import psycopg
-from psycopg import sql
 import pytest
+from psycopg import sql
 
 from tests.integration.store.making import TENANT, new_job, running_job
 from vidcompute.errors import InvalidConfig, InvalidInput, StoreDown
