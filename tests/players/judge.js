@@ -51,6 +51,8 @@ judge.still = (buffer) => {
   }
 };
 
+judge.whole = () => video.buffered.length === 1 && video.buffered.end(0) >= video.duration - 0.1;
+
 // These only begin something: the test waits for `judge.ended` or `judge.arrived`, with a limit and a report.
 judge.play = (rate) => {
   judge.ended = false;
