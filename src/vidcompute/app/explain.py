@@ -6,19 +6,16 @@ import asyncio
 import os
 from pathlib import Path
 
-from vidcompute import wire
 from vidcompute.app.parts import ffmpeg_path
 from vidcompute.config import Config, load
 from vidcompute.domain.job import JobSpec
 from vidcompute.domain.media import Probe
-from vidcompute.errors import SourceMissing, TaskFailed
+from vidcompute.errors import SourceMissing
 from vidcompute.media import explain as words
 from vidcompute.media.plan import make_plan
-from vidcompute.media.probe import probe
 from vidcompute.media.scan import ProbeLimits
-from vidcompute.sandbox.channel import Channel
-from vidcompute.sandbox.fork import fork_boxed
 from vidcompute.sandbox.policy import BoxPolicy, SandboxMode, unprivileged_ids
+from vidcompute.tasks.probe import fork_prober, measure
 
 
 def explain(path: Path, spec: JobSpec, config: Config | None = None) -> str:
@@ -37,25 +34,17 @@ def probe_file(path: Path, config: Config) -> Probe:
         max_size_bytes=config.max_upload_bytes,
     )
 
-    def entry(channel: Channel) -> None:
-        _, (descriptor,) = channel.receive()
-        channel.send({"probe": wire.plain(probe(descriptor, limits))})
-
     policy = BoxPolicy(mode=SandboxMode(config.sandbox.value), user=unprivileged_ids())
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
         raise SourceMissing(f"{path}: {error.strerror}") from error
 
-    child = fork_boxed(entry, policy, what="the prober")
+    prober = fork_prober(limits, policy)
 
     async def ask() -> Probe:
-        async with child:
-            await child.send({}, fds=[descriptor])
-            reply = await child.receive()
-        if reply is None:
-            raise TaskFailed("the prober ended without a result")
-        return wire.parse(Probe, reply["probe"])
+        async with prober:
+            return await measure(prober, descriptor)
 
     try:
         return asyncio.run(ask())

@@ -16,6 +16,7 @@ from vidcompute.media.scan import ProbeLimits
 from vidcompute.net.source import SourceOpener
 from vidcompute.sandbox.channel import Channel
 from vidcompute.sandbox.fork import BoxedChild, fork_boxed
+from vidcompute.sandbox.policy import BoxPolicy
 from vidcompute.tasks.box import python_policy
 from vidcompute.tasks.environment import Task
 from vidcompute.tasks.scratch import scratch
@@ -37,12 +38,18 @@ def run(task: Task) -> dict[str, Any]:
         max_size_bytes=limits.max_bytes,
     )
 
+    prober = fork_prober(probe_limits, python_policy(task, cpu_s=_PROBE_CPU_S))
+    return asyncio.run(_run(task, prober))
+
+
+def fork_prober(limits: ProbeLimits, policy: BoxPolicy) -> BoxedChild:
+    """A boxed child that waits for an open file and measures it; see `measure`. Needs a process without threads."""
+
     def entry(channel: Channel) -> None:
         _, (descriptor,) = channel.receive()
-        channel.send({"probe": wire.plain(probe(descriptor, probe_limits))})
+        channel.send({"probe": wire.plain(probe(descriptor, limits))})
 
-    prober = fork_boxed(entry, python_policy(task, cpu_s=_PROBE_CPU_S), what="the prober")
-    return asyncio.run(_run(task, prober))
+    return fork_boxed(entry, policy, what="the prober")
 
 
 async def _run(task: Task, prober: BoxedChild) -> dict[str, Any]:
@@ -52,7 +59,7 @@ async def _run(task: Task, prober: BoxedChild) -> dict[str, Any]:
             source = await _source(task, blobs, opener, folder)
         task.progress("probing", done=0, total=1)
         async with cached(blobs, source, Path(environment.cache_dir)) as descriptor:
-            measured = await _measure(prober, descriptor)
+            measured = await measure(prober, descriptor)
     video = measured.video
     task.log(
         f"source: {measured.container}, {video.codec} {video.width_px}x{video.height_px}, "
@@ -86,7 +93,8 @@ async def _source(task: Task, blobs: Blobs, opener: SourceOpener, folder: Path) 
     )
 
 
-async def _measure(prober: BoxedChild, descriptor: int) -> Probe:
+async def measure(prober: BoxedChild, descriptor: int) -> Probe:
+    """What the prober says of the open file. Raises what the probe raises, or TaskFailed."""
     # A descriptor of its own: the offset of a shared one would move under the other reader.
     own = os.open(f"/proc/self/fd/{descriptor}", os.O_RDONLY | os.O_CLOEXEC)
     try:
